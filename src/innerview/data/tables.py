@@ -1,0 +1,120 @@
+"""The two tables everything starts from: interactions and the catalogue. Knows nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import polars as pl
+
+from innerview.errors import CaseError, DataError
+
+__all__ = ["Catalogue", "Interactions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """Who met what, and when.
+
+    Attributes:
+        frame: columns ``user_id`` (String), ``item_id`` (String), ``timestamp`` (Int64, Unix
+            seconds), sorted by user, then time, then the order of the source, without
+            duplicate (user, item) pairs.
+    """
+
+    frame: pl.DataFrame
+
+    @property
+    def n_users(self) -> int:
+        """Number of distinct users."""
+        return self.frame["user_id"].n_unique()
+
+    @property
+    def n_items(self) -> int:
+        """Number of distinct items."""
+        return self.frame["item_id"].n_unique()
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def histories(self) -> dict[str, tuple[str, ...]]:
+        """Each user's items, oldest first; users in the order of the table."""
+        grouped = self.frame.group_by("user_id", maintain_order=True).agg("item_id")
+        return {user: tuple(items) for user, items in grouped.iter_rows()}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything a target can name, with its text. Row order is the target's index order.
+
+    Attributes:
+        ids: unique identifiers.
+        titles: one text per id, unique (readers make duplicates distinct), never empty.
+        attributes: for each attribute its values per row; a row may have none or several.
+        noun: what one entry is called, for prompts and pages ("film", "item").
+    """
+
+    ids: tuple[str, ...]
+    titles: tuple[str, ...]
+    attributes: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    noun: str = "item"
+
+    def __post_init__(self) -> None:
+        if len(self.titles) != len(self.ids):
+            raise DataError(f"{len(self.titles)} titles for {len(self.ids)} ids")
+        if len(self.index) != len(self.ids):
+            raise DataError("the catalogue names an id twice")
+        for name, values in self.attributes.items():
+            if len(values) != len(self.ids):
+                raise DataError(f"attribute {name!r} has {len(values)} rows, not {len(self.ids)}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Row number of each id."""
+        return {item_id: row for row, item_id in enumerate(self.ids)}
+
+    def rows(self, ids: Iterable[str]) -> list[int]:
+        """Row numbers of ids.
+
+        Raises:
+            CaseError: an id is not in the catalogue.
+        """
+        try:
+            return [self.index[item_id] for item_id in ids]
+        except KeyError as error:
+            raise CaseError(
+                f"unknown id {error.args[0]!r}: not among the {len(self)} of the catalogue"
+            ) from None
+
+    def title(self, item_id: str) -> str:
+        """The title of an id; raises CaseError if unknown."""
+        return self.titles[self.rows([item_id])[0]]
+
+    def values(self, item_id: str, attribute: str) -> tuple[str, ...]:
+        """The values of one attribute of an id; empty if it has none."""
+        return self.attributes[attribute][self.rows([item_id])[0]]
+
+    def to_frame(self) -> pl.DataFrame:
+        """``item_id, title`` and one List(String) column per attribute."""
+        columns: dict[str, pl.Series] = {
+            "item_id": pl.Series(self.ids, dtype=pl.String),
+            "title": pl.Series(self.titles, dtype=pl.String),
+        }
+        for name, values in self.attributes.items():
+            columns[name] = pl.Series([list(v) for v in values], dtype=pl.List(pl.String))
+        return pl.DataFrame(columns)
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame, *, noun: str = "item") -> Catalogue:
+        """The inverse of ``to_frame``."""
+        names: Sequence[str] = [c for c in frame.columns if c not in ("item_id", "title")]
+        return cls(
+            ids=tuple(frame["item_id"]),
+            titles=tuple(frame["title"]),
+            attributes={n: tuple(tuple(v or ()) for v in frame[n].to_list()) for n in names},
+            noun=noun,
+        )

@@ -1,0 +1,122 @@
+"""Typed claims about a target: pure values, checkable, with one wire form.
+
+A claim says something that the target itself can contradict. Thresholds that a claim states
+travel inside it (``stated``), so a stored claim can be replayed without any settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from innerview.errors import CaseError
+
+__all__ = ["CLAIM_TYPES", "CheckedClaim", "Claim", "ClaimType", "Verdict"]
+
+ClaimType = Literal["EVIDENCE", "NECESSARY", "SUFFICIENT", "ATTRIBUTE", "UNDECIDED"]
+Verdict = Literal["verified", "refuted", "untestable"]
+Value = int | float | str
+
+CLAIM_TYPES: tuple[ClaimType, ...] = (
+    "EVIDENCE", "NECESSARY", "SUFFICIENT", "ATTRIBUTE", "UNDECIDED",
+)  # fmt: skip
+
+# What each type must state. EVIDENCE: of all parts, removing this one lowers the outcome's
+# score the rank-th most. NECESSARY: without the parts the outcome leaves the top k.
+# SUFFICIENT: with only the parts it stays in the top k. ATTRIBUTE: removing every part with
+# this value moves the score (direction "for": down, "against": up) more than removing as many
+# other parts does on average. UNDECIDED: no single part's removal takes it out of the top k.
+_STATED: Mapping[ClaimType, frozenset[str]] = {
+    "EVIDENCE": frozenset({"rank"}),
+    "NECESSARY": frozenset({"leaves_top"}),
+    "SUFFICIENT": frozenset({"stays_in_top"}),
+    "ATTRIBUTE": frozenset({"attribute", "value", "direction"}),
+    "UNDECIDED": frozenset({"stays_in_top"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A typed statement about why a target gave an outcome for a case.
+
+    Attributes:
+        type: one of ``CLAIM_TYPES``.
+        outcome: id of the outcome it is about.
+        parts: ids of parts of the case (one for EVIDENCE; the attribute's parts for ATTRIBUTE;
+            none for UNDECIDED).
+        stated: the type's arguments and thresholds.
+        source: who says so: ``evidence`` (read off the target) or ``surrogate_FORM``.
+
+    Raises:
+        CaseError: arguments are missing or do not fit the type.
+    """
+
+    type: ClaimType
+    outcome: str
+    parts: tuple[str, ...] = ()
+    stated: Mapping[str, Value] = field(default_factory=dict)
+    source: str = "evidence"
+
+    def __post_init__(self) -> None:
+        if self.type not in _STATED:
+            raise CaseError(f"unknown claim type {self.type!r}; known: {', '.join(CLAIM_TYPES)}")
+        missing = _STATED[self.type] - set(self.stated)
+        if missing:
+            raise CaseError(f"a {self.type} claim must state {', '.join(sorted(missing))}")
+        if bool(self.parts) == (self.type == "UNDECIDED"):
+            raise CaseError(f"a {self.type} claim cannot have {len(self.parts)} parts")
+        if self.type == "EVIDENCE" and len(self.parts) != 1:
+            raise CaseError(f"an EVIDENCE claim is about one part, not {len(self.parts)}")
+        if self.stated.get("direction", "for") not in ("for", "against"):
+            raise CaseError("an ATTRIBUTE claim's direction is 'for' or 'against'")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedClaim:
+    """A claim with what the target answered when it was replayed.
+
+    Attributes:
+        measured: the measured effect: always ``score_change`` and ``rank_after`` where the
+            claim was testable, more by type.
+        reason: why it is untestable, or which number contradicts it; empty if verified.
+        queries: target queries the replay used.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    measured: Mapping[str, Value] = field(default_factory=dict)
+    reason: str = ""
+    queries: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The wire form: one flat JSON object."""
+        return {
+            "type": self.claim.type,
+            "parts": list(self.claim.parts),
+            "outcome": self.claim.outcome,
+            "stated": dict(self.claim.stated),
+            "source": self.claim.source,
+            "measured": dict(self.measured),
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "queries": self.queries,
+        }
+
+    @classmethod
+    def from_dict(cls, wire: Mapping[str, Any]) -> CheckedClaim:
+        """The inverse of ``to_dict``."""
+        claim = Claim(
+            type=wire["type"],
+            outcome=wire["outcome"],
+            parts=tuple(wire["parts"]),
+            stated=dict(wire["stated"]),
+            source=wire.get("source", "evidence"),
+        )
+        return cls(
+            claim=claim,
+            verdict=wire["verdict"],
+            measured=dict(wire["measured"]),
+            reason=wire.get("reason", ""),
+            queries=int(wire.get("queries", 0)),
+        )
