@@ -16,7 +16,15 @@ import numpy.typing as npt
 from innerview.data.tables import Catalogue
 from innerview.errors import CaseError
 
-__all__ = ["Capabilities", "Case", "FloatArray", "QueryCounter", "Target", "ranks_of", "top_outcomes"]
+__all__ = [
+    "Capabilities",
+    "Case",
+    "FloatArray",
+    "QueryCounter",
+    "Target",
+    "ranks_of",
+    "top_outcomes",
+]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -149,9 +157,7 @@ def top_outcomes(target: Target, case: Case, scores: FloatArray, k: int) -> list
     return [target.outcomes.ids[i] for i in order if np.isfinite(row[i])]
 
 
-def ranks_of(
-    target: Target, case: Case, scores: FloatArray, outcomes: Sequence[str]
-) -> list[int]:
+def ranks_of(target: Target, case: Case, scores: FloatArray, outcomes: Sequence[str]) -> list[int]:
     """Rank (1 = best) of outcomes within rows of scores for variants of one case.
 
     Args:

@@ -1,0 +1,139 @@
+"""From the parts of a case to its vector: closed forms, and ONNX files run by onnxruntime.
+
+Axes: N cases, L part positions, P parts, O outcomes, d width. Closed forms compute in float64,
+so that a case gets the same float32 scores alone and within any batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from innerview.errors import BundleError, TargetQueryError
+from innerview.targets.protocol import FloatArray, IntArray
+
+__all__ = ["AlsEncoder", "CaseEncoder", "MeanEncoder", "OnnxSessionEncoder", "SumEncoder"]
+
+DoubleArray = npt.NDArray[np.float64]
+
+
+class CaseEncoder(Protocol):
+    """Turns rows of parts into vectors of cases."""
+
+    def encode(self, rows: IntArray) -> npt.NDArray[Any]:
+        """(N, L) int64 part rows, -1 on the left where there is none; to (N, d) floats."""
+        ...
+
+
+def _gather(vectors: DoubleArray, rows: IntArray) -> DoubleArray:
+    """(N, L, d), zero vectors where a row is -1."""
+    gathered: DoubleArray = vectors[np.maximum(rows, 0)]
+    gathered[rows < 0] = 0.0
+    return gathered
+
+
+class MeanEncoder:
+    """Mean of the parts' vectors."""
+
+    def __init__(self, part_vectors: FloatArray) -> None:
+        self._vectors = part_vectors.astype(np.float64)
+
+    def encode(self, rows: IntArray) -> DoubleArray:
+        """(N, L) int64 to (N, d) float64."""
+        counts = (rows >= 0).sum(axis=1, keepdims=True)
+        mean: DoubleArray = _gather(self._vectors, rows).sum(axis=1) / np.maximum(counts, 1)
+        return mean
+
+
+class SumEncoder:
+    """Sum of the parts' rows; over an item-item matrix that is the score itself."""
+
+    def __init__(self, matrix: FloatArray) -> None:
+        self._matrix = matrix
+
+    def encode(self, rows: IntArray) -> DoubleArray:
+        """(N, L) int64 to (N, O) float64."""
+        out = np.zeros((len(rows), self._matrix.shape[1]))
+        for case, parts in enumerate(rows):
+            out[case] = self._matrix[parts[parts >= 0]].sum(axis=0, dtype=np.float64)
+        return out
+
+
+class AlsEncoder:
+    """ALS fold-in: the normal equations of implicit feedback, solved for a batch of cases."""
+
+    def __init__(self, part_vectors: FloatArray, *, alpha: float, regularization: float) -> None:
+        self._vectors = part_vectors.astype(np.float64)
+        d = part_vectors.shape[1]
+        self._gram = self._vectors.T @ self._vectors + regularization * np.eye(d)
+        self._alpha = alpha
+
+    def encode(self, rows: IntArray) -> DoubleArray:
+        """(N, L) int64 to (N, d) float64.
+
+        Raises:
+            TargetQueryError: the equations have no single solution (regularization 0).
+        """
+        y = _gather(self._vectors, rows)  # (N, L, d)
+        left = self._gram + (self._alpha - 1.0) * (y.transpose(0, 2, 1) @ y)  # (N, d, d)
+        right = self._alpha * y.sum(axis=1)  # (N, d)
+        try:
+            solved: DoubleArray = np.linalg.solve(left, right[..., None])[..., 0]
+        except np.linalg.LinAlgError as error:
+            raise TargetQueryError(f"the ALS fold-in has no solution: {error}") from None
+        return solved
+
+
+class OnnxSessionEncoder:
+    """``encoder.onnx`` under onnxruntime, on one thread so that sums keep their order."""
+
+    def __init__(self, model: bytes, *, session_length: int, width: int, threads: int = 1) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises many kinds, none of them ours
+            raise BundleError(f"encoder.onnx: onnxruntime refuses it: {error}") from None
+        self._length, self._width = session_length, width
+        self._input, self._output = self._names()
+
+    def _names(self) -> tuple[str, str]:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(int64)":
+            raise BundleError(
+                f"encoder.onnx: {len(inputs)} inputs and {len(outputs)} outputs; expected one "
+                "(N, L) int64 input and one (N, d) float output"
+            )
+        shape, out = inputs[0].shape, outputs[0].shape
+        if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != self._length):
+            raise BundleError(f"encoder.onnx: input is {shape}; expected (N, {self._length})")
+        if isinstance(shape[0], int):
+            raise BundleError(f"encoder.onnx: batch size is fixed at {shape[0]}; export it dynamic")
+        if len(out) != 2 or (isinstance(out[1], int) and out[1] != self._width):
+            raise BundleError(f"encoder.onnx: output is {out}; expected (N, {self._width})")
+        return inputs[0].name, outputs[0].name
+
+    def encode(self, rows: IntArray) -> FloatArray:
+        """(N, L') int64 to (N, d) float32, L' at most the session length.
+
+        Raises:
+            TargetQueryError: the file failed, or its answer has another shape.
+        """
+        fed = np.zeros((len(rows), self._length), dtype=np.int64)
+        if rows.shape[1]:
+            fed[:, -rows.shape[1] :] = rows + 1
+        try:
+            answer = self._session.run([self._output], {self._input: fed})[0]
+        except Exception as error:  # see above
+            raise TargetQueryError(f"encoder.onnx failed: {error}") from None
+        if answer.shape != (len(rows), self._width):
+            raise TargetQueryError(
+                f"encoder.onnx answered {answer.shape}, expected ({len(rows)}, {self._width})"
+            )
+        return np.asarray(answer, dtype=np.float32)

@@ -1,0 +1,115 @@
+"""What a bundle says of itself: one validated, frozen record, written as ``manifest.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from innerview.targets.protocol import Capabilities
+
+__all__ = [
+    "BUNDLE_VERSION",
+    "AlsFoldIn",
+    "CheckCase",
+    "EncoderSpec",
+    "FileRecord",
+    "ItemItem",
+    "Manifest",
+    "MeanOfParts",
+    "OnnxEncoder",
+]
+
+BUNDLE_VERSION: Final = 1
+
+FileName = Literal[
+    "outcomes.parquet", "parts.parquet", "vectors.safetensors", "check.safetensors", "encoder.onnx"
+]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class OnnxEncoder(_Record):
+    """The case vector comes from ``encoder.onnx``: (N, L) int64 in, (N, d) float32 out.
+
+    Part row ``r`` is fed as ``r + 1``; 0 is padding and stands on the left.
+    """
+
+    kind: Literal["onnx"] = "onnx"
+    session_length: Annotated[int, Field(ge=1, le=4096)]
+    """Parts fed at a time (L); shorter cases are padded."""
+
+
+class AlsFoldIn(_Record):
+    """The case vector solves the ALS normal equations for the parts of the case.
+
+    ``(Y'Y + regularization I + (alpha - 1) sum y y') x = alpha sum y`` over the parts' vectors y.
+    Source: Hu, Koren, Volinsky 2008, eq. 4, in the form of implicit 0.7 ``recalculate_user``.
+    """
+
+    kind: Literal["als_fold_in"] = "als_fold_in"
+    alpha: Annotated[float, Field(gt=0)]
+    """Confidence of one interaction."""
+    regularization: Annotated[float, Field(ge=0)]
+
+
+class MeanOfParts(_Record):
+    """The case vector is the mean of its parts' vectors."""
+
+    kind: Literal["mean"] = "mean"
+
+
+class ItemItem(_Record):
+    """Scores are sums of rows of a (P, O) matrix; there are no vectors."""
+
+    kind: Literal["item_item"] = "item_item"
+
+
+EncoderSpec = Annotated[
+    OnnxEncoder | AlsFoldIn | MeanOfParts | ItemItem, Field(discriminator="kind")
+]
+
+
+class FileRecord(_Record):
+    """What a file must be."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0)]
+    """Bytes."""
+
+
+class CheckCase(_Record):
+    """A case and what the living model answered for it at export; scores are in a tensor."""
+
+    case_id: str
+    parts: tuple[str, ...]
+    top: tuple[str, ...]
+    """Best outcomes, best first, without the case's own parts where those are excluded."""
+
+
+class Manifest(_Record):
+    """Everything about a bundle but its numbers."""
+
+    version: Literal[1] = BUNDLE_VERSION
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    noun: str = "item"
+    """What an outcome is called."""
+    part_noun: str = "item"
+    n_outcomes: Annotated[int, Field(ge=1)]
+    n_parts: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=0)]
+    """Numbers in a vector (d); 0 where there are no vectors."""
+    encoder: EncoderSpec
+    capabilities: Capabilities
+    files: Mapping[FileName, FileRecord]
+    check_cases: tuple[CheckCase, ...] = ()
+    training: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """The target's own report: its metrics beside popularity and item-kNN."""
+    seed: int | None = None
+    settings: Mapping[str, JsonValue] = Field(default_factory=dict)
+    libraries: Mapping[str, str] = Field(default_factory=dict)
+    data_sha256: str | None = None
+    """Hash of the training histories."""
