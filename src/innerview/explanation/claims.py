@@ -35,6 +35,8 @@ _STATED: Mapping[ClaimType, frozenset[str]] = {
     "UNDECIDED": frozenset({"stays_in_top"}),
 }
 
+_RANKS = frozenset({"rank", "leaves_top", "stays_in_top"})
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -68,8 +70,25 @@ class Claim:
             raise CaseError(f"a {self.type} claim cannot have {len(self.parts)} parts")
         if self.type == "EVIDENCE" and len(self.parts) != 1:
             raise CaseError(f"an EVIDENCE claim is about one part, not {len(self.parts)}")
+        if len(set(self.parts)) != len(self.parts):
+            raise CaseError(f"a {self.type} claim names a part twice")
         if self.stated.get("direction", "for") not in ("for", "against"):
             raise CaseError("an ATTRIBUTE claim's direction is 'for' or 'against'")
+        for name in _STATED[self.type] & _RANKS:
+            value = self.stated[name]
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise CaseError(f"a claim's {name} is {value!r}; expected a whole number from 1 up")
+
+    def number(self, name: str) -> int:
+        """A stated rank or top as a number.
+
+        Raises:
+            CaseError: this type states no such number.
+        """
+        value = self.stated.get(name)
+        if not isinstance(value, int):
+            raise CaseError(f"a {self.type} claim states no number {name!r}")
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,218 @@
+"""Measured effects on a target of removing and keeping parts of a case.
+
+Knows the target protocol only. Two rounds of questions serve any number of cases: the first
+leaves out each part in turn, the second tries the sets and groups which the first points to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from innerview.errors import CaseError
+from innerview.explanation._ask import BATCH_SIZE, Answer, Question, ask
+from innerview.explanation._groups import Group, random_groups, shared_values, stand_out
+from innerview.explanation._values import AttributeEffect, Evidence, PartEffect, SetEffect
+from innerview.targets.protocol import Case, Target, blocked_rows
+
+__all__ = [
+    "AttributeEffect",
+    "Evidence",
+    "PartEffect",
+    "SetEffect",
+    "Thresholds",
+    "measure",
+    "measure_many",
+]
+
+# Cases whose questions are held in memory at once; answers are small, questions are not.
+_PAIRS_AT_ONCE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What counts as decisive, and how much is tried.
+
+    ``decisive_top`` and ``sufficient_top`` are ranks, ``max_set`` is in parts, ``max_groups`` in
+    attribute values, ``attribute_draws`` in random groups per value.
+    """
+
+    decisive_top: int = 1
+    """Leaving this top is what a decisive part causes, for an outcome that is in it."""
+    sufficient_top: int = 10
+    """Staying in this top is what sufficient parts achieve; also the decisive top of an
+    outcome beyond ``decisive_top``. Outcomes beyond both are held to the next power of ten."""
+    max_set: int = 3
+    max_groups: int = 4
+    attribute_draws: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("decisive_top", "sufficient_top", "max_set"):
+            if getattr(self, name) < 1:
+                raise CaseError(f"threshold {name} is {getattr(self, name)}; expected 1 or more")
+
+    def tops(self, rank: int, n_outcomes: int) -> tuple[int | None, int | None]:
+        """The top an outcome of this rank must leave, and the one it must stay in.
+
+        None where that top would hold every outcome, so that nothing could be learned.
+        """
+        wide = self.sufficient_top
+        while wide < rank:
+            wide *= 10
+        leave = self.decisive_top if rank <= self.decisive_top else wide
+        return (leave if leave < n_outcomes else None), (wide if wide < n_outcomes else None)
+
+
+def measure(
+    case: Case, outcome: str, target: Target, *, thresholds: Thresholds | None = None
+) -> Evidence:
+    """Measure one case and outcome; see ``measure_many``."""
+    return next(measure_many([(case, outcome)], target, thresholds=thresholds))
+
+
+def measure_many(
+    pairs: Sequence[tuple[Case, str]],
+    target: Target,
+    *,
+    thresholds: Thresholds | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[Evidence]:
+    """Measure many cases with their outcomes, in order, in few large batches.
+
+    Effects that would empty the case, and all effects of a target that cannot rescore, are None.
+
+    Raises:
+        CaseError: a case is empty, an id is unknown, or an outcome is a part of its case.
+        TargetQueryError: the target failed to answer.
+    """
+    settings = thresholds or Thresholds()
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        chunk = pairs[start : start + _PAIRS_AT_ONCE]
+        whole = [Question(case, case, outcome) for case, outcome in chunk]
+        first = [[q, *_leave_one_out(q, target)] for q in whole]
+        works = [
+            _Work(question, answers, target, settings)
+            for question, answers in zip(whole, _ask_lists(target, first, batch_size), strict=True)
+        ]
+        second = _ask_lists(target, [w.questions() for w in works], batch_size)
+        yield from (w.evidence(answers) for w, answers in zip(works, second, strict=True))
+
+
+def _ask_lists(
+    target: Target, lists: Sequence[Sequence[Question]], batch_size: int
+) -> list[list[Answer]]:
+    """Ask many lists of questions at once and hand each list its answers."""
+    answers = iter(ask(target, [q for one in lists for q in one], batch_size=batch_size))
+    return [[next(answers) for _ in one] for one in lists]
+
+
+def _leave_one_out(whole: Question, target: Target) -> list[Question]:
+    """One question per distinct part; none where that would empty the case."""
+    parts = dict.fromkeys(whole.case.parts)
+    if len(parts) < 2 or not target.capabilities.rescoring:
+        return []
+    return [replace(whole, variant=whole.case.without([part])) for part in parts]
+
+
+class _Work:
+    """One case and outcome between the two rounds: what the first one showed, what to ask next."""
+
+    def __init__(
+        self, whole: Question, answers: Sequence[Answer], target: Target, settings: Thresholds
+    ) -> None:
+        self.whole, self.settings = whole, settings
+        self.parts = tuple(dict.fromkeys(whole.case.parts))
+        self.before, singles = answers[0], answers[1:]
+        self.singles = [
+            SetEffect((part,), answer.score - self.before.score, answer.rank)
+            for part, answer in zip(self.parts, singles, strict=bool(singles))
+        ]
+        n_rankable = len(target.outcomes) - len(blocked_rows(target, whole.case))
+        self.leave, self.stay = settings.tops(self.before.rank, n_rankable)
+        order = sorted(self.singles, key=lambda effect: effect.score_change)
+        ordered = [effect.parts[0] for effect in order]
+        sizes = range(1, min(settings.max_set, len(ordered) - 1) + 1)
+        self.sets = [tuple(ordered[:size]) for size in sizes]
+        self.groups = self._groups(target)
+
+    def _groups(self, target: Target) -> list[tuple[Group, list[tuple[str, ...]]]]:
+        """Attribute groups worth asking about, each with its random controls."""
+        draws, limit = self.settings.attribute_draws, self.settings.max_groups
+        if not self.singles or not draws or not limit:
+            return []
+        changes = {effect.parts[0]: effect.score_change for effect in self.singles}
+        groups = stand_out(shared_values(self.parts, target.parts), changes, limit)
+        key = f"evidence {self.settings.seed}"
+        return [(g, random_groups(self.parts, g.parts, draws, key=key)) for g in groups]
+
+    def questions(self) -> list[Question]:
+        """The second round, in the order in which ``evidence`` reads its answers."""
+        case = self.whole.case
+        variants = [case.without(parts) for parts in self.sets[1:]]
+        variants += [case.keep(parts) for parts in self.sets]
+        for group, controls in self.groups:
+            variants += [case.without(parts) for parts in (group.parts, *controls)]
+        return [replace(self.whole, variant=variant) for variant in variants]
+
+    def evidence(self, answers: Sequence[Answer]) -> Evidence:
+        """Put both rounds together."""
+        given = iter(answers)
+        removed = tuple(self._effect(parts, next(given)) for parts in self.sets[1:])
+        kept = tuple(self._effect(parts, next(given)) for parts in self.sets)
+        attributes = tuple(
+            self._attribute(group, next(given), [next(given) for _ in controls])
+            for group, controls in self.groups
+        )
+        asked = {q.variant for q in self.questions()}
+        return Evidence(
+            case_id=self.whole.case.case_id,
+            parts=self.whole.case.parts,
+            outcome=self.whole.outcome,
+            score=self.before.score,
+            rank=self.before.rank,
+            leaves_top=self.leave,
+            stays_in_top=self.stay,
+            leave_out=self._leave_out(),
+            removed=removed,
+            necessary=self._necessary(removed),
+            kept=kept,
+            keep_only=self._keep_only(kept),
+            attributes=attributes,
+            queries=1 + len(self.singles) + len(asked),
+        )
+
+    def _effect(self, parts: tuple[str, ...], answer: Answer) -> SetEffect:
+        return SetEffect(parts, answer.score - self.before.score, answer.rank)
+
+    def _leave_out(self) -> tuple[PartEffect, ...]:
+        if not self.singles:
+            return tuple(PartEffect(part, None, None) for part in self.parts)
+        return tuple(PartEffect(e.parts[0], e.score_change, e.rank_after) for e in self.singles)
+
+    def _necessary(self, removed: Sequence[SetEffect]) -> SetEffect | None:
+        """The single part that throws the outcome furthest out of the top, else the first set."""
+        if self.leave is None:
+            return None
+        top = self.leave
+        alone = [effect for effect in self.singles if effect.rank_after > top]
+        if alone:
+            return min(alone, key=lambda e: (-e.rank_after, e.score_change))
+        return next((effect for effect in removed if effect.rank_after > top), None)
+
+    def _keep_only(self, kept: Sequence[SetEffect]) -> SetEffect | None:
+        top = self.stay
+        return next((e for e in kept if top is not None and e.rank_after <= top), None)
+
+    def _attribute(self, group: Group, own: Answer, controls: Sequence[Answer]) -> AttributeEffect:
+        changes = [control.score - self.before.score for control in controls]
+        return AttributeEffect(
+            attribute=group.attribute,
+            value=group.value,
+            parts=group.parts,
+            score_change=own.score - self.before.score,
+            rank_after=own.rank,
+            control_change=sum(changes) / len(changes),
+            control_low=min(changes),
+            control_high=max(changes),
+        )
