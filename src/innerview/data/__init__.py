@@ -1,0 +1,34 @@
+"""Tables in: readers, formats, splits and the embedded data set. Knows nothing of models."""
+
+from innerview.data.embedded import load_embedded
+from innerview.data.formats import DataFormat, Loaded, load_dataset
+from innerview.data.notes import Notes
+from innerview.data.readers import TABLE_SUFFIXES, read_catalogue, read_interactions
+from innerview.data.splits import (
+    HoldOut,
+    Split,
+    UserSplit,
+    k_core,
+    leave_one_out,
+    split_users,
+)
+from innerview.data.tables import Catalogue, Interactions
+
+__all__ = [
+    "TABLE_SUFFIXES",
+    "Catalogue",
+    "DataFormat",
+    "HoldOut",
+    "Interactions",
+    "Loaded",
+    "Notes",
+    "Split",
+    "UserSplit",
+    "k_core",
+    "leave_one_out",
+    "load_dataset",
+    "load_embedded",
+    "read_catalogue",
+    "read_interactions",
+    "split_users",
+]

@@ -1,4 +1,4 @@
-"""The two tables everything starts from: interactions and the catalogue. Knows nothing of models."""
+"""The tables everything starts from: interactions and the catalogue. Knows nothing of models."""
 
 from __future__ import annotations
 
@@ -97,6 +97,18 @@ class Catalogue:
     def values(self, item_id: str, attribute: str) -> tuple[str, ...]:
         """The values of one attribute of an id; empty if it has none."""
         return self.attributes[attribute][self.rows([item_id])[0]]
+
+    def keep(self, ids: Iterable[str]) -> Catalogue:
+        """The catalogue with only these ids, in its own order; CaseError if one is unknown."""
+        rows = sorted(set(self.rows(ids)))
+        return Catalogue(
+            ids=tuple(self.ids[row] for row in rows),
+            titles=tuple(self.titles[row] for row in rows),
+            attributes={
+                name: tuple(values[row] for row in rows) for name, values in self.attributes.items()
+            },
+            noun=self.noun,
+        )
 
     def to_frame(self) -> pl.DataFrame:
         """``item_id, title`` and one List(String) column per attribute."""
