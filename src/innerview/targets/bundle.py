@@ -156,7 +156,8 @@ class BundleTarget:
         for start in range(0, len(cases), BATCH_CASES):
             encoded = self._encoder.encode(rows[start : start + BATCH_CASES])
             if not isinstance(self._contents.spec, ItemItem):
-                encoded = encoded.astype(np.float64, copy=False) @ self._outcomes64.T
+                # einsum, not BLAS: one thread, and a row's sum does not depend on the others.
+                encoded = np.einsum("nd,od->no", encoded.astype(np.float64), self._outcomes64)
             out[start : start + BATCH_CASES] = encoded
         if not np.isfinite(out).all():
             bad = int(np.flatnonzero(~np.isfinite(out).all(axis=1))[0])

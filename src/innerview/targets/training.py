@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from innerview.data.tables import Catalogue
+from innerview.data.splits import HoldOut, Split
+from innerview.data.tables import Catalogue, Interactions
 from innerview.errors import DataError
 from innerview.targets.baselines import item_knn, popularity
 from innerview.targets.metrics import HeldOut, Scorer, TopMetrics, constant_surrogate, evaluate
@@ -34,6 +35,8 @@ class TrainingData:
     test: HeldOut
     catalogue: Catalogue
     split: str
+    n_unknown: int = 0
+    """Test cases left out because no training history holds their outcome."""
 
     def __post_init__(self) -> None:
         if not self.train or not len(self.valid) or not len(self.test):
@@ -41,6 +44,55 @@ class TrainingData:
                 f"{len(self.train)} training histories, {len(self.valid)} valid and "
                 f"{len(self.test)} test cases; each needs at least one, add data"
             )
+
+    def known(self) -> TrainingData:
+        """The same without items that no training history holds.
+
+        For models with no vector for them. Held-out outcomes among them cannot be ranked, and
+        their cases are left out.
+        """
+        met = {item for items in self.train.values() for item in items}
+        if met.issuperset(self.catalogue.ids):
+            return self
+        catalogue = self.catalogue.keep(met)
+        valid, test = _known(self.valid, met), _known(self.test, met)
+        lost = self.n_unknown + len(self.test) - len(test)
+        return TrainingData(self.train, valid, test, catalogue, self.split, lost)
+
+    @classmethod
+    def from_split(
+        cls, interactions: Interactions, split: Split, catalogue: Catalogue, *, how: HoldOut
+    ) -> TrainingData:
+        """Training data from held-out interactions; every history in the order of time.
+
+        Args:
+            interactions: what was split.
+            split: one valid and one test item of each user.
+            catalogue: every item.
+            how: as the split was made, for the report.
+        """
+        train = split.train.histories()
+        whole = interactions.histories()
+        before_test = {
+            user: tuple(item for item in whole[user] if item != outcome)
+            for user, outcome in split.test.items()
+        }
+        return cls(
+            train=train,
+            valid=held_out_from(train, split.valid),
+            test=held_out_from(before_test, split.test),
+            catalogue=catalogue,
+            split=how,
+        )
+
+
+def _known(held_out: HeldOut, met: set[str]) -> HeldOut:
+    pairs = [
+        (case.keep(met), outcome)
+        for case, outcome in zip(held_out.cases, held_out.outcomes, strict=True)
+        if outcome in met and not met.isdisjoint(case.parts)
+    ]
+    return HeldOut(tuple(case for case, _ in pairs), tuple(outcome for _, outcome in pairs))
 
 
 def held_out_from(cases: Mapping[str, Sequence[str]], outcomes: Mapping[str, str]) -> HeldOut:
@@ -80,6 +132,7 @@ def training_report(
         "n_train": len(data.train),
         "n_valid": len(data.valid),
         "n_test": len(data.test),
+        "n_test_unknown": data.n_unknown,
         "target": _figures(own),
         "distinct_first": own.distinct_first,
         "constant_hr5": round(constant.hr5, 4),
