@@ -44,6 +44,7 @@ def read_delimited(path: Path, dialect: Dialect, wanted: Wanted, notes: Notes) -
     """
     records = _records(path, dialect, notes)
     header = dialect.header or _header(next(records, None), path)
+    _refuse_other_separator(header, dialect, path)
     kept = wanted.select(header, path, None if dialect.header else 1)
     _note_nameless(header, path, notes)
     lines = new_lines()
@@ -75,6 +76,18 @@ def _header(record: tuple[int, list[str]] | None, path: Path) -> tuple[str, ...]
                 "named twice in the header; rename or remove one", path=path, line=line, column=name
             )
     return names
+
+
+def _refuse_other_separator(header: Sequence[str], dialect: Dialect, path: Path) -> None:
+    """A header of one name that holds another separator is a file under the wrong suffix."""
+    other = next((mark for mark in ";\t|," if mark in header[0] and len(header) == 1), None)
+    if other is not None:
+        raise DataError(
+            f"the header holds {shown(other)} but not the separator {shown(dialect.separator)}; "
+            ".csv files are separated by commas, .tsv files by tabs",
+            path=path,
+            line=1,
+        )
 
 
 def _note_nameless(header: Sequence[str], path: Path, notes: Notes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from innerview.data._rows import Cell, Rows
+from innerview.data._rows import Cell, Rows, kind_of
 from innerview.data._values import IdReader, clean_text, texts_of
 from innerview.data.notes import Notes
 from innerview.data.tables import Catalogue
@@ -69,8 +69,7 @@ def _first_rows(ids: Sequence[str], rows: Rows, notes: Notes) -> list[int]:
 def _title(cell: Cell, column: str, path: Path, line: int, notes: Notes) -> str:
     texts = texts_of(cell, "")
     if texts is None or len(texts) > 1:
-        kind = type(cell).__name__
-        problem = f"a {kind}, not a title; titles are text"
+        problem = f"{kind_of(cell)}, not a title; titles are text"
         raise DataError(problem, path=path, line=line, column=column)
     return clean_text(texts[0] if texts else "", "title{s}", path, line, notes)
 
@@ -87,7 +86,8 @@ def _attributes(
             continue
         values = [_values(rows, name, row, separator, notes) for row in kept]
         if any(value is None for value in values):
-            notes.add(f"ignored column {name!r}: it holds nested objects", rows.path, None)
+            what = f"ignored column {name!r}: it holds more than texts, numbers and lists of them"
+            notes.add(what, rows.path, None)
             continue
         attributes[name] = [value or () for value in values]
     return attributes

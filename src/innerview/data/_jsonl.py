@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from innerview.data._bytes import MAX_FIELD, text_lines
-from innerview.data._rows import Cell, Rows, Wanted, new_lines, require_rows, shown
+from innerview.data._rows import Cell, Rows, Wanted, kind_of, new_lines, require_rows, shown
 from innerview.data.notes import Notes
 from innerview.errors import ColumnError, DataError
 
@@ -60,6 +60,8 @@ def _parse(text: str, path: Path, line: int) -> dict[str, Cell]:
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         problem = f"not JSON ({error.msg}, character {error.pos + 1})"
+        if text.lstrip().startswith("["):
+            problem = "a list, not an object"
         raise DataError(f"{problem}; one object a line is needed", path=path, line=line) from None
     except ColumnError:
         raise
@@ -70,10 +72,8 @@ def _parse(text: str, path: Path, line: int) -> dict[str, Cell]:
             line=line,
         ) from None
     if not isinstance(value, dict):
-        kind = type(value).__name__
-        raise DataError(
-            f"a JSON {kind}, not an object; one object a line is needed", path=path, line=line
-        )
+        problem = f"{kind_of(value)}, not an object; one object a line is needed"
+        raise DataError(problem, path=path, line=line)
     if len(text) > MAX_FIELD:
         _refuse_long(value, path, line)
     return value

@@ -71,7 +71,7 @@ def require_rows(lines: Sequence[int], path: Path) -> None:
         DataError: there is none.
     """
     if not lines:
-        raise DataError("a header but no rows; was the export cut short?", path=path)
+        raise DataError("the table has no rows; was the export cut short?", path=path)
 
 
 def listed(names: Iterable[str], limit: int = 20) -> str:
@@ -79,6 +79,15 @@ def listed(names: Iterable[str], limit: int = 20) -> str:
     quoted = [shown(name) for name in names]
     tail = f" and {len(quoted) - limit} more" if len(quoted) > limit else ""
     return ", ".join(quoted[:limit]) + tail
+
+
+_KINDS = {"bool": "true or false", "dict": "an object", "float": "a float", "list": "a list"}
+
+
+def kind_of(cell: Cell) -> str:
+    """What a raw value is, in words for a message."""
+    name = type(cell).__name__
+    return _KINDS.get(name, f"a value of type {name}")
 
 
 def shown(value: object, limit: int = 60) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from innerview.data._rows import Cell, shown
+from innerview.data._rows import Cell, kind_of, shown
 from innerview.data.notes import Notes
 from innerview.errors import DataError
 
@@ -57,8 +57,7 @@ class IdReader:
         if isinstance(text, float):
             raise self._error(_looks_float(cell), line)
         if not isinstance(text, str):
-            kind = type(cell).__name__
-            raise self._error(f"a {kind}, not an id; ids are text or whole numbers", line)
+            raise self._error(f"{kind_of(cell)}, not an id; ids are text or whole numbers", line)
         return self._read_text(text, line)
 
     def _read_text(self, text: str, line: int) -> str:
@@ -129,8 +128,6 @@ class TimeReader:
             return _since_epoch(cell)
         if isinstance(cell, date):
             return _since_epoch(datetime(cell.year, cell.month, cell.day))
-        if cell is None:
-            raise self._error("", _EXPECTED_TIME, line)
         raise self._error(cell, _EXPECTED_TIME, line)
 
     def _from_text(self, text: str, line: int) -> int:
@@ -139,14 +136,16 @@ class TimeReader:
         except ValueError:
             pass
         try:
-            if "_" in text or len(text) > 30:  # float() would take 1_000
+            # float() would take 1_000 and digits of other scripts
+            if "_" in text or not text.isascii() or len(text) > 30:
                 raise ValueError
             return self._from_number(float(text), line)
         except (ValueError, OverflowError):
             raise self._error(text, _EXPECTED_TIME, line) from None
 
     def _error(self, cell: Cell, problem: str, line: int) -> DataError:
-        message = f"time {shown(cell)} {problem}"
+        value = "an empty time" if cell is None or cell == "" else f"time {shown(cell)}"
+        message = f"{value} {problem}"
         return DataError(message, path=self._path, line=line, column=self._column)
 
 
