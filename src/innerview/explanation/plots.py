@@ -1,0 +1,99 @@
+"""What each part carries, for the eye: our own bars, and SHAP's. Both packages are optional."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from innerview.errors import CaseError, MissingExtraError
+from innerview.targets.protocol import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from innerview.explanation.explanation import Explanation
+
+__all__ = ["plot_effects", "shap_explanation"]
+
+_FOR, _AGAINST = "#2f6f9f", "#c2672d"
+_ROW_INCHES, _WIDTH_INCHES, _LONGEST_LABEL = 0.34, 7.0, 40
+
+
+def plot_effects(explanation: Explanation, ax: Axes | None = None) -> Axes:
+    """Bars of what each part carries: the score that is lost without it, largest on top.
+
+    Blue bars to the right speak for the outcome, orange bars to the left against it; beside each
+    stands the rank of the outcome without that part.
+
+    Raises:
+        CaseError: nothing was measured.
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot") from error
+    parts, carried = _carried(explanation)
+    ranks = {e.part: e.rank_after for e in explanation.evidence.leave_out}  # type: ignore[union-attr]
+    if ax is None:
+        height = 1.1 + _ROW_INCHES * len(parts)
+        _, ax = plt.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    order = np.argsort(carried, kind="stable")
+    values = carried[order]
+    bars = ax.barh(range(len(order)), values, color=np.where(values >= 0, _FOR, _AGAINST))
+    ax.bar_label(bars, labels=[f"rank {ranks[parts[i]]}" for i in order], padding=4, fontsize=8)
+    ax.set_yticks(range(len(order)), [_short(explanation.title(parts[i])) for i in order])
+    ax.axvline(0, color="0.5", linewidth=0.8)
+    ax.margins(x=0.15)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel(f"score lost without that {explanation.noun}")
+    # Titles are data: a pair of dollar signs in one is not a formula.
+    title = _short(explanation.title(explanation.outcome_id))
+    ax.set_title(f"{title}: rank {explanation.rank}", loc="left", parse_math=False)
+    for label in ax.get_yticklabels():
+        label.set_parse_math(False)
+    return ax
+
+
+def shap_explanation(explanation: Explanation) -> Any:
+    """The leave-one-out effects as a ``shap.Explanation`` of one case.
+
+    ``values`` are what each part carries (the score lost without it). ``base_values`` is the score
+    less their sum, so that SHAP's bars start and end where its plots expect; for an additive
+    target that is the score of a case without parts. The values are leave-one-out effects, not
+    Shapley values: where parts stand in for one another they are smaller.
+
+    Raises:
+        CaseError: nothing was measured.
+        MissingExtraError: shap is not installed.
+    """
+    try:
+        import shap
+    except ImportError as error:
+        raise MissingExtraError("shap", "plot") from error
+    parts, carried = _carried(explanation)
+    titles = [explanation.title(part) for part in parts]
+    return shap.Explanation(
+        values=carried,
+        base_values=float(explanation.score - carried.sum()),
+        data=np.array(titles, dtype=object),
+        feature_names=titles,
+    )
+
+
+def _carried(explanation: Explanation) -> tuple[list[str], FloatArray]:
+    """Parts with a measured effect, and the score lost without each: (P,), in the case's order."""
+    effects = explanation.evidence.leave_out if explanation.evidence else ()
+    measured = [(e.part, -e.score_change) for e in effects if e.score_change is not None]
+    if not measured:
+        raise CaseError(
+            f"nothing was measured for case {explanation.case_id!r}: no part of it could be left "
+            "out; a case needs two parts and a target that can rescore"
+        )
+    return [part for part, _ in measured], np.array([c for _, c in measured])
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= _LONGEST_LABEL else title[: _LONGEST_LABEL - 1] + "…"
