@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from innerview.data._bytes import MAX_FIELD, text_lines
-from innerview.data._rows import Cell, Rows, Wanted, kind_of, new_lines, require_rows, shown
+from innerview.data._rows import Cell, Rows, Wanted, kind_of, new_lines, require_rows
 from innerview.data.notes import Notes
 from innerview.errors import ColumnError, DataError
 
@@ -86,8 +86,5 @@ def _refuse(constant: str) -> NoReturn:
 def _refuse_long(value: dict[str, Cell], path: Path, line: int) -> None:
     for key, cell in value.items():
         if isinstance(cell, str) and len(cell) > MAX_FIELD:
-            raise DataError(
-                f"column {shown(key)}: a text of more than 1 MiB; shorten it or leave it out",
-                path=path,
-                line=line,
-            )
+            problem = "a text of more than 1 MiB; shorten it or leave it out"
+            raise DataError(problem, path=path, line=line, column=key)
