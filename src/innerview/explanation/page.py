@@ -71,7 +71,7 @@ def card_view(explanation: Explanation) -> dict[str, Any]:
         "text": one.text,
         "parts_heading": f"{n} {plural(one.noun, n)}",
         "noun": one.noun,
-        "parts": _parts(one, scale),
+        "parts": _parts(one),
         "claims": [_claim(checked, one, scale) for checked in one.claims],
         "answers": [_answer(form, answer, one) for form, answer in one.answers.items()],
         "provenance": [(key, _plain(value)) for key, value in one.provenance.items()],
@@ -90,10 +90,8 @@ def _environment() -> Environment:
 
 
 def _scale(one: Explanation) -> float:
-    """The largest effect on the card, which fills half a bar."""
-    effects = one.evidence.leave_out if one.evidence else ()
-    changes = [e.score_change for e in effects if e.score_change is not None]
-    changes += [change for c in one.claims if (change := _lost(c)) is not None]
+    """The largest effect of the card's claims, which fills half a bar."""
+    changes = [change for c in one.claims if (change := _lost(c)) is not None]
     return max((abs(change) for change in changes), default=0.0)
 
 
@@ -120,10 +118,16 @@ def _bar(change: float | None, scale: float) -> Bar | None:
     )
 
 
-def _parts(one: Explanation, scale: float) -> list[dict[str, Any]]:
-    """One entry per part, in the order of the case."""
+def _parts(one: Explanation) -> list[dict[str, Any]]:
+    """One entry per part, in the order of the case; bars on the parts' own scale.
+
+    Marked are those that a verified claim names, but for ATTRIBUTE, which names whole groups.
+    """
     effects = {e.part: e for e in (one.evidence.leave_out if one.evidence else ())}
-    cited = {part for checked in one.claims for part in checked.claim.parts}
+    changes = [e.score_change for e in effects.values() if e.score_change is not None]
+    scale = max((abs(change) for change in changes), default=0.0)
+    telling = [c for c in one.claims if c.verdict == "verified" and c.claim.type != "ATTRIBUTE"]
+    cited = {part for checked in telling for part in checked.claim.parts}
     return [
         {
             "title": one.title(part),
