@@ -1,0 +1,216 @@
+"""Which questions are asked of which cases, and in what proportions.
+
+A case is cut into windows of at most ``max_parts`` parts. Several questions of one window and
+form share its encoding, and a question may look back at only the first few parts, so one window
+serves as several cases: each with labels, and a case vector, of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from innerview.alignment.labels import (
+    CaseLabels,
+    LabelSettings,
+    case_seed,
+    label_cases,
+    nearest_outcomes,
+)
+from innerview.alignment.records import FORMS, Form, Record
+from innerview.alignment.tasks import Asker, Context
+from innerview.explanation.evidence import Thresholds, measure_many
+from innerview.targets.protocol import Case, Target
+
+__all__ = [
+    "MixtureSettings",
+    "case_records",
+    "item_records",
+    "prefix_case",
+    "test_records",
+    "windows",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureSettings:
+    """Proportions of the training mixture."""
+
+    form_shares: Mapping[Form, float] = field(
+        default_factory=lambda: {"behavior": 0.45, "intention": 0.25, "hybrid": 0.30}
+    )
+    """Share of windows asked in each form; behavior has most to learn and starts from nothing."""
+    windows_per_case: int = 3
+    min_visible: int = 3
+    """parts"""
+    prefixes: int = 2
+    """Retrieval questions about earlier states of the window, beside the one about all of it."""
+    interest_pairs: int = 2
+    ranking_frac: float = 0.5
+    """Share of windows with a ranking question."""
+    attribution_frac: float = 0.7
+    item_passes: int = 4
+    """Times every outcome's title is asked from its vector."""
+    item_fact_frac: float = 0.5
+    """Share of outcomes asked, per attribute and form, about an attribute or nearest neighbour."""
+    seed: int = 0
+
+
+def windows(case: Case, *, max_parts: int, limit: int, min_visible: int) -> list[Case]:
+    """The newest ``limit`` stretches of at most ``max_parts`` parts, newest first."""
+    cut: list[Case] = []
+    end = len(case.parts)
+    while end >= min_visible and len(cut) < limit:
+        start = max(0, end - max_parts)
+        cut.append(Case(f"{case.case_id}@{start}", case.parts[start:end]))
+        end = start
+    return cut
+
+
+def prefix_case(window: Case, visible: int) -> Case:
+    """The first ``visible`` parts of a window, as a case of its own."""
+    return Case(f"{window.case_id}:{visible}", window.parts[:visible])
+
+
+def _form_of(window: Case, settings: MixtureSettings) -> Form:
+    shares = [settings.form_shares.get(f, 0.0) for f in FORMS]
+    total = sum(shares)
+    draw = case_seed(settings.seed, window, "form").random() * total
+    return FORMS[int(np.searchsorted(np.cumsum(shares), draw, side="right").clip(0, 2))]
+
+
+def case_records(
+    target: Target,
+    cases: Sequence[Case],
+    settings: MixtureSettings,
+    labels: LabelSettings,
+) -> list[list[Record]]:
+    """Training records, one list per window; the records of a list share its context."""
+    cut = [
+        window
+        for case in cases
+        for window in windows(
+            case,
+            max_parts=target.capabilities.max_parts,
+            limit=settings.windows_per_case,
+            min_visible=settings.min_visible,
+        )
+    ]
+    seen = [_visible_counts(window, settings) for window in cut]
+    asked = [prefix_case(w, v) for w, counts in zip(cut, seen, strict=True) for v in counts]
+    labelled = iter(label_cases(target, asked, labels))
+    asker = Asker(target.outcomes, target.parts)
+    per_window = [[next(labelled) for _ in counts] for counts in seen]
+    reasons = _strongest_parts(
+        target,
+        [
+            (own[-1].case, own[-1].top[int(case_seed(settings.seed, w, "why").integers(3))])
+            if case_seed(settings.seed, w, "attribution").random() < settings.attribution_frac
+            and len(own[-1].top) > 2
+            else None
+            for w, own in zip(cut, per_window, strict=True)
+        ],
+    )
+    return [
+        _window_records(asker, w, _form_of(w, settings), counts, own, reason, settings)
+        for w, counts, own, reason in zip(cut, seen, per_window, reasons, strict=True)
+    ]
+
+
+def _visible_counts(window: Case, settings: MixtureSettings) -> list[int]:
+    """How much of a window each question sees; the last is all of it."""
+    n = len(window.parts)
+    earlier = np.arange(settings.min_visible, n)
+    rng = case_seed(settings.seed, window, "prefix")
+    k = min(settings.prefixes, len(earlier))
+    return [*sorted(int(v) for v in rng.choice(earlier, size=k, replace=False)), n]
+
+
+def _strongest_parts(
+    target: Target, asked: Sequence[tuple[Case, str] | None]
+) -> list[tuple[str, str] | None]:
+    """For each asked pair the outcome and the part that speaks for it most, by leave-one-out."""
+    singles_only = Thresholds(max_set=1, attribute_draws=0)
+    pairs = [pair for pair in asked if pair is not None]
+    measured = iter(measure_many(pairs, target, thresholds=singles_only) if pairs else ())
+    found: list[tuple[str, str] | None] = []
+    for pair in asked:
+        evidence = next(measured) if pair is not None else None
+        best = evidence.strongest() if evidence is not None else []
+        found.append((evidence.outcome, best[0].part) if evidence is not None and best else None)
+    return found
+
+
+def _window_records(
+    asker: Asker,
+    window: Case,
+    form: Form,
+    counts: Sequence[int],
+    labels: Sequence[CaseLabels],
+    reason: tuple[str, str] | None,
+    settings: MixtureSettings,
+) -> list[Record]:
+    rng = case_seed(settings.seed, window, "records")
+    whole = Context(window.case_id, window.parts, len(window.parts))
+    records = [
+        asker.retrieval(Context(window.case_id, window.parts, v), form, own.top, rng)
+        for v, own in zip(counts, labels, strict=True)
+    ]
+    full = labels[-1]
+    for liked, disliked in list(zip(full.liked, full.disliked, strict=True))[
+        : settings.interest_pairs
+    ]:
+        records.append(asker.interest(whole, form, liked, True, rng))
+        records.append(asker.interest(whole, form, disliked, False, rng))
+    if rng.random() < settings.ranking_frac:
+        records.append(asker.ranking(whole, form, full.ranked, rng))
+    if reason is not None:
+        records.append(asker.attribution(whole, form, *reason, rng))
+    if form == "intention":
+        records.append(asker.history(whole, rng))
+    return records
+
+
+def item_records(target: Target, settings: MixtureSettings) -> list[list[Record]]:
+    """Training records about single outcomes, each a list of its own."""
+    asker = Asker(target.outcomes, target.parts)
+    nearest = nearest_outcomes(target) if target.capabilities.vectors else []
+    forms: Iterable[Form] = [f for f in FORMS if settings.form_shares.get(f, 0.0) > 0]
+    groups: list[list[Record]] = []
+    for row, outcome in enumerate(target.outcomes.ids):
+        rng = case_seed(settings.seed, Case(outcome, (outcome,)), "item")
+        if "intention" in forms or "hybrid" in forms:
+            groups += [[asker.item_title(outcome, rng)] for _ in range(settings.item_passes)]
+        for form in forms:
+            facts = [a for a in target.outcomes.attributes if target.outcomes.values(outcome, a)]
+            for attribute in facts:
+                if rng.random() < settings.item_fact_frac / max(1, len(facts)):
+                    groups.append([asker.item_attribute(outcome, form, attribute, rng)])
+            if nearest and rng.random() < settings.item_fact_frac:
+                groups.append([asker.item_similar(outcome, form, nearest[row], rng)])
+    return groups
+
+
+def test_records(
+    target: Target, cases: Sequence[Case], form: Form, labels: LabelSettings
+) -> list[Record]:
+    """Held-out questions, in held-out words, about whole cases; one of each task per case."""
+    asker = Asker(target.outcomes, target.parts, heldout=True)
+    labelled = label_cases(target, cases, labels)
+    reasons = _strongest_parts(target, [(own.case, own.top[0]) for own in labelled])
+    records: list[Record] = []
+    for own, reason in zip(labelled, reasons, strict=True):
+        case = own.case
+        rng = case_seed(labels.seed, case, f"test-{form}")
+        context = Context(case.case_id, case.parts, len(case.parts))
+        records.append(asker.retrieval(context, form, own.top, rng))
+        records.append(asker.ranking(context, form, own.ranked, rng))
+        records.append(asker.interest(context, form, own.liked[0], True, rng))
+        records.append(asker.interest(context, form, own.disliked[0], False, rng))
+        if reason is not None:
+            records.append(asker.attribution(context, form, *reason, rng))
+        if form != "behavior":
+            records.append(asker.history(context, rng))
+    return records

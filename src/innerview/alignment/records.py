@@ -1,0 +1,182 @@
+"""Alignment records: one question and its answer in one alignment's form, as pure values.
+
+A record never holds token ids. It is made of pieces: text, and slots that a target vector will
+fill. Whatever text holds, it stays text: a slot is a piece of its own, never a word in a string,
+so no title can become one.
+
+Records of one case share its parts: the surrogate encodes them once and lets every question
+look back at the first ``visible`` of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+
+from innerview.errors import RecordError
+
+__all__ = [
+    "FORMS",
+    "TASKS",
+    "Form",
+    "Piece",
+    "Record",
+    "Slot",
+    "SlotKind",
+    "Task",
+    "Text",
+    "read_records",
+    "write_records",
+]
+
+Form = Literal["behavior", "intention", "hybrid"]
+"""Which channels a prompt uses: titles, vectors, or both (RecExplainer-B, -I, -H)."""
+
+Task = Literal[
+    "retrieval",
+    "ranking",
+    "interest",
+    "item_title",
+    "item_attribute",
+    "item_similar",
+    "chat",
+    "history",
+    "attribution",
+    "prose",
+]
+FORMS: tuple[Form, ...] = get_args(Form)
+TASKS: tuple[Task, ...] = get_args(Task)
+
+SlotKind = Literal["case", "part", "outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text; special tokens are never read out of it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A position that a projected target vector overwrites.
+
+    Attributes:
+        kind: which vector: of a case, of a part, of an outcome.
+        ref: the id it belongs to; for a case, the record's ``vector_key``.
+    """
+
+    kind: SlotKind
+    ref: str
+
+
+Piece = Text | Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One question of a task, with the answer the surrogate is to give.
+
+    Attributes:
+        task: what is asked.
+        form: which channels the prompt uses.
+        case_id: the case's id; empty where the question has no case (items, chat, prose).
+        parts: ids of the parts in the shared context, oldest first; empty without a case.
+        visible: how many of ``parts`` this question may look back at.
+        question: the pieces of the user's turn after the parts.
+        answer: plain text of the assistant's turn.
+        label: what the target said, by id; the truth for evaluation.
+        heldout_phrasing: the question is worded with a phrase kept out of training.
+    """
+
+    task: Task
+    form: Form
+    case_id: str
+    parts: tuple[str, ...]
+    visible: int
+    question: tuple[Piece, ...]
+    answer: str
+    label: Mapping[str, Any] = field(default_factory=dict)
+    heldout_phrasing: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.visible <= len(self.parts):
+            raise RecordError(
+                f"record of case {self.case_id!r}: {self.visible} visible of {len(self.parts)} parts"
+            )
+        if not self.question:
+            raise RecordError(f"record of case {self.case_id!r} ({self.task}) asks nothing")
+
+    @property
+    def context_key(self) -> tuple[str, Form, tuple[str, ...]]:
+        """Records with the same key share one encoding of the case."""
+        return (self.case_id, self.form, self.parts)
+
+
+def _pieces_to_wire(pieces: Iterable[Piece]) -> list[dict[str, str]]:
+    return [
+        {"text": p.text} if isinstance(p, Text) else {"slot": p.kind, "ref": p.ref} for p in pieces
+    ]
+
+
+def _pieces_from_wire(wire: Sequence[Mapping[str, Any]]) -> tuple[Piece, ...]:
+    return tuple(Text(w["text"]) if "text" in w else Slot(w["slot"], w["ref"]) for w in wire)
+
+
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Write records as Parquet; ``read_records`` gives back equal ones."""
+    rows = {
+        "task": [r.task for r in records],
+        "form": [r.form for r in records],
+        "case_id": [r.case_id for r in records],
+        "parts": [list(r.parts) for r in records],
+        "visible": [r.visible for r in records],
+        "question": [
+            json.dumps(_pieces_to_wire(r.question), ensure_ascii=False) for r in records
+        ],
+        "answer": [r.answer for r in records],
+        "label": [json.dumps(dict(r.label), ensure_ascii=False) for r in records],
+        "heldout_phrasing": [r.heldout_phrasing for r in records],
+    }
+    schema = {
+        **dict.fromkeys(("task", "form", "case_id"), pl.String),
+        "parts": pl.List(pl.String),
+        "visible": pl.Int64,
+        **dict.fromkeys(("question", "answer", "label"), pl.String),
+        "heldout_phrasing": pl.Boolean,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    pl.DataFrame(rows, schema=schema).write_parquet(beside, compression="zstd")
+    beside.replace(path)
+
+
+def read_records(path: Path) -> list[Record]:
+    """Read what ``write_records`` wrote.
+
+    Raises:
+        RecordError: the file is missing or is no records file.
+    """
+    try:
+        frame = pl.read_parquet(path)
+        return [
+            Record(
+                task=row["task"],
+                form=row["form"],
+                case_id=row["case_id"],
+                parts=tuple(row["parts"]),
+                visible=row["visible"],
+                question=_pieces_from_wire(json.loads(row["question"])),
+                answer=row["answer"],
+                label=json.loads(row["label"]),
+                heldout_phrasing=row["heldout_phrasing"],
+            )
+            for row in frame.iter_rows(named=True)
+        ]
+    except (OSError, pl.exceptions.PolarsError, KeyError) as error:
+        raise RecordError(f"{path} is no readable records file: {error}") from None

@@ -1,0 +1,186 @@
+"""The tasks: from a label of the target to a record, one builder per task.
+
+RecExplainer's six (paper section 2.2; facts in its own words: next-item retrieval, ranking,
+interest classification, item discrimination, chat, history reconstruction), plus evidence
+attribution and prose. History reconstruction and item titles ask the vectors alone, in every
+form that has vectors, because with the titles in the prompt there would be nothing to recover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from innerview.alignment.records import Form, Piece, Record, Task, Text
+from innerview.alignment.templates import (
+    LIST_SEPARATOR,
+    Words,
+    mention,
+    phrase_pieces,
+    phrases,
+)
+from innerview.data.tables import Catalogue
+
+__all__ = ["NO", "YES", "Asker", "Context", "title_list"]
+
+YES, NO = "Yes", "No"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The case a question is about, and how much of it the question may see."""
+
+    case_id: str
+    parts: tuple[str, ...]
+    visible: int
+
+
+def title_list(titles: Sequence[str]) -> str:
+    """Titles as an answer: each after a space, separated; the inverse is by ids, never by text."""
+    return LIST_SEPARATOR.join(f" {title}" for title in titles)
+
+
+class Asker:
+    """Builds records for one target's catalogue; draws phrases from a generator."""
+
+    def __init__(
+        self, outcomes: Catalogue, parts: Catalogue, *, heldout: bool = False
+    ) -> None:
+        self.outcomes, self.parts, self.heldout = outcomes, parts, heldout
+        self.words = Words(noun=outcomes.noun)
+
+    def retrieval(
+        self, context: Context, form: Form, top: Sequence[str], rng: np.random.Generator
+    ) -> Record:
+        """Which outcome does the target put first?"""
+        return self._ask(
+            "retrieval", form, context, rng,
+            answer=f" {self.outcomes.title(top[0])}",
+            label={"top": list(top)},
+        )  # fmt: skip
+
+    def ranking(
+        self, context: Context, form: Form, ranked: Sequence[str], rng: np.random.Generator
+    ) -> Record:
+        """Put some outcomes, shown in random order, into the target's order."""
+        shown = [ranked[i] for i in rng.permutation(len(ranked))]
+        listed: list[Piece] = []
+        for outcome in shown:
+            listed.extend(self._outcome(form, outcome))
+            listed.append(Text(LIST_SEPARATOR))
+        return self._ask(
+            "ranking", form, context, rng,
+            listed=listed,
+            answer=title_list([self.outcomes.title(o) for o in ranked]),
+            label={"ranked": list(ranked), "shown": shown},
+        )  # fmt: skip
+
+    def interest(
+        self, context: Context, form: Form, outcome: str, liked: bool, rng: np.random.Generator
+    ) -> Record:
+        """Does the target rank this outcome among its best or its worst?"""
+        return self._ask(
+            "interest", form, context, rng,
+            subject=self._outcome(form, outcome),
+            answer=f" {YES if liked else NO}",
+            label={"outcome": outcome, "liked": liked},
+        )  # fmt: skip
+
+    def attribution(
+        self, context: Context, form: Form, outcome: str, part: str, rng: np.random.Generator
+    ) -> Record:
+        """Which part, when left out, lowers the outcome's score the most?"""
+        return self._ask(
+            "attribution", form, context, rng,
+            subject=self._outcome(form, outcome),
+            answer=f" {self.parts.title(part)}",
+            label={"outcome": outcome, "part": part},
+        )  # fmt: skip
+
+    def history(self, context: Context, rng: np.random.Generator) -> Record:
+        """Give the parts back from their vectors and the case's."""
+        seen = context.parts[: context.visible]
+        return self._ask(
+            "history", "intention", context, rng,
+            answer=title_list([self.parts.title(p) for p in seen]),
+            label={"parts": list(seen)},
+        )  # fmt: skip
+
+    def item_title(self, outcome: str, rng: np.random.Generator) -> Record:
+        """Name an outcome from its vector alone."""
+        return self._ask(
+            "item_title", "intention", None, rng,
+            subject=self._outcome("intention", outcome),
+            answer=f" {self.outcomes.title(outcome)}",
+            label={"outcome": outcome},
+        )  # fmt: skip
+
+    def item_attribute(
+        self, outcome: str, form: Form, attribute: str, rng: np.random.Generator
+    ) -> Record:
+        """Name an attribute's values of an outcome."""
+        values = self.outcomes.values(outcome, attribute)
+        return self._ask(
+            "item_attribute", form, None, rng,
+            subject=self._outcome(form, outcome),
+            attribute=attribute,
+            answer=title_list(values),
+            label={"outcome": outcome, "attribute": attribute, "values": list(values)},
+        )  # fmt: skip
+
+    def item_similar(
+        self, outcome: str, form: Form, nearest: str, rng: np.random.Generator
+    ) -> Record:
+        """Name the outcome whose vector is nearest by cosine."""
+        return self._ask(
+            "item_similar", form, None, rng,
+            subject=self._outcome(form, outcome),
+            answer=f" {self.outcomes.title(nearest)}",
+            label={"outcome": outcome, "nearest": nearest},
+        )  # fmt: skip
+
+    def prose(
+        self, facts: Sequence[str], outcome: str, text: str, rng: np.random.Generator
+    ) -> Record:
+        """Put checked claims into words: ``facts`` are their compact descriptions."""
+        listed = [Text("".join(f"\n- {fact}" for fact in facts) + "\n")]
+        return self._ask(
+            "prose", "behavior", None, rng,
+            subject=(Text(f' "{self.outcomes.title(outcome)}"'),),
+            listed=listed,
+            answer=text,
+            label={"outcome": outcome},
+        )  # fmt: skip
+
+    def chat(self, prompt: str, answer: str) -> Record:
+        """Ordinary speech, so that the language model keeps it."""
+        return Record("chat", "behavior", "", (), 0, (Text(prompt),), answer)
+
+    def _outcome(self, form: Form, outcome: str) -> tuple[Piece, ...]:
+        return mention(form, "outcome", outcome, self.outcomes.title(outcome))
+
+    def _ask(
+        self,
+        task: Task,
+        form: Form,
+        context: Context | None,
+        rng: np.random.Generator,
+        *,
+        answer: str,
+        label: dict[str, object],
+        subject: Sequence[Piece] = (),
+        listed: Sequence[Piece] = (),
+        attribute: str = "",
+    ) -> Record:
+        choices = phrases(task, heldout=self.heldout)
+        phrase = choices[int(rng.integers(len(choices)))]
+        question = phrase_pieces(
+            phrase, self.words, subject=subject, listed=listed, attribute=attribute
+        )
+        context = context or Context("", (), 0)
+        return Record(
+            task, form, context.case_id, context.parts, context.visible,
+            question, answer, label, self.heldout,
+        )  # fmt: skip

@@ -1,0 +1,375 @@
+"""Decoding that can only say what exists: tries of titles that end in ids.
+
+A constraint says which tokens may come next after what was decoded so far; beam search and
+greedy decoding obey it. The context of a case is encoded once and shared by its questions.
+
+Axes: N prompts, K beams, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from innerview.errors import RecordError
+from innerview.surrogate.model import SpliceModel
+from innerview.surrogate.packing import Tree
+
+__all__ = ["Beam", "Constraint", "Free", "OneOf", "Ordering", "Sequenced", "Trie", "decode"]
+
+_END = -1
+
+
+class Trie:
+    """Token sequences of titles, each ending in one or more ids.
+
+    Two entries whose tokens are equal share an end; catalogues make titles distinct, so that
+    happens only for texts that a tokenizer cannot tell apart.
+    """
+
+    def __init__(self, entries: Mapping[str, Sequence[int]]) -> None:
+        self.root: dict[int, Any] = {}
+        for entry_id, tokens in entries.items():
+            if not tokens:
+                raise RecordError(f"{entry_id!r} has no tokens; give it a title")
+            node = self.root
+            for token in tokens:
+                node = node.setdefault(token, {})
+            node.setdefault(_END, []).append(entry_id)
+
+    def walk(self, tokens: Sequence[int]) -> dict[int, Any] | None:
+        """The node after these tokens, or None if no entry starts so."""
+        node: dict[int, Any] | None = self.root
+        for token in tokens:
+            node = node.get(token) if node is not None else None
+        return node
+
+
+class Constraint(Protocol):
+    """Which tokens may follow; ``None`` means all of them."""
+
+    def allowed(self, tokens: Sequence[int]) -> list[int] | None:
+        """Tokens that may follow ``tokens``; empty when the answer is complete."""
+        ...
+
+    def value(self, tokens: Sequence[int]) -> Any:
+        """What a complete answer means."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One title, then the end; means its id."""
+
+    trie: Trie
+    end: int
+
+    def allowed(self, tokens: Sequence[int]) -> list[int]:
+        """Next tokens in the trie, and the end where a title may stop."""
+        if tokens and tokens[-1] == self.end:
+            return []
+        node = self.trie.walk(tokens) or {}
+        return [self.end if t == _END else t for t in node]
+
+    def value(self, tokens: Sequence[int]) -> str:
+        """The id."""
+        node = self.trie.walk([t for t in tokens if t != self.end]) or {}
+        return str(node.get(_END, [""])[0])
+
+
+@dataclass(frozen=True)
+class Sequenced:
+    """Distinct titles with separators between them, then the end; means their ids in order."""
+
+    trie: Trie
+    separator: Sequence[int]
+    end: int
+    max_items: int
+
+    def _parse(self, tokens: Sequence[int]) -> tuple[list[str], dict[int, Any] | None]:
+        """Finished ids, and the node of the title under way (None within a separator)."""
+        done: list[str] = []
+        node: dict[int, Any] = self.trie.root
+        at, n_sep = 0, len(self.separator)
+        while at < len(tokens):
+            token = tokens[at]
+            if token in node:
+                node, at = node[token], at + 1
+            elif _END in node and token == self.separator[0]:
+                done.append(self._fresh(node, done))
+                if at + n_sep > len(tokens):
+                    return done, None
+                node, at = self.trie.root, at + n_sep
+            else:
+                break
+        return done, node
+
+    @staticmethod
+    def _fresh(node: dict[int, Any], done: Sequence[str]) -> str:
+        return str(next((i for i in node[_END] if i not in done), node[_END][0]))
+
+    def _leads_somewhere(self, node: dict[int, Any], done: Sequence[str]) -> bool:
+        """Whether an id that was not named yet lies below."""
+        for token, below in node.items():
+            if token == _END:
+                if any(i not in done for i in below):
+                    return True
+            elif self._leads_somewhere(below, done):
+                return True
+        return False
+
+    def allowed(self, tokens: Sequence[int]) -> list[int]:
+        """Next tokens; titles already named are not named again."""
+        if tokens and tokens[-1] == self.end:
+            return []
+        done, node = self._parse(tokens)
+        if node is None:
+            return [self.separator[len(tokens) % len(self.separator)]]
+        near = len(done) <= 64
+        free = [
+            t
+            for t, below in node.items()
+            if t != _END and (not near or self._leads_somewhere(below, done))
+        ]
+        if _END in node and any(i not in done for i in node[_END]):
+            free.append(self.end)
+            if len(done) + 1 < self.max_items:
+                free.append(self.separator[0])
+        return free
+
+    def value(self, tokens: Sequence[int]) -> list[str]:
+        """The ids, in order."""
+        done, node = self._parse([t for t in tokens if t != self.end])
+        if node is not None and _END in node:
+            done.append(self._fresh(node, done))
+        return done
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """All of a few titles, each once, with separators; means their ids in order."""
+
+    inner: Sequenced
+    n: int
+
+    def allowed(self, tokens: Sequence[int]) -> list[int]:
+        """As ``Sequenced``, but the end only once every title was named."""
+        options = self.inner.allowed(tokens)
+        done, node = self.inner._parse(tokens)
+        if node is not None and _END in node and len(done) + 1 < self.n:
+            options = [t for t in options if t != self.inner.end]
+        return options
+
+    def value(self, tokens: Sequence[int]) -> list[str]:
+        """The ids, in order."""
+        return self.inner.value(tokens)
+
+
+@dataclass(frozen=True)
+class Free:
+    """Anything up to the end; means the token ids."""
+
+    end: int
+
+    def allowed(self, tokens: Sequence[int]) -> list[int] | None:
+        """Everything until the end."""
+        return [] if tokens and tokens[-1] == self.end else None
+
+    def value(self, tokens: Sequence[int]) -> list[int]:
+        """The token ids without the end."""
+        return [t for t in tokens if t != self.end]
+
+
+@dataclass(slots=True)
+class Beam:
+    """One hypothesis: its tokens, their summed log-probability, and its value once complete."""
+
+    tokens: tuple[int, ...] = ()
+    score: float = 0.0
+    value: Any = None
+    complete: bool = False
+
+
+@dataclass(slots=True)
+class _Group:
+    """The beams of one prompt."""
+
+    constraint: Constraint
+    live: list[Beam]
+    done: list[Beam] = field(default_factory=list)
+
+
+def decode(
+    model: SpliceModel,
+    prompts: Sequence[Tree],
+    constraints: Sequence[Constraint],
+    *,
+    n_beams: int = 1,
+    max_new_tokens: int = 64,
+    batch_size: int = 16,
+) -> list[list[Beam]]:
+    """Best completions of each prompt under its constraint, best first.
+
+    Every prompt is a tree with one branch and no answer. Scores are log-probabilities over the
+    whole vocabulary; the constraint only forbids, it does not renormalize. The answers do not
+    depend on ``batch_size``, up to rounding.
+    """
+    out: list[list[Beam]] = [[] for _ in prompts]
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        groups = _decode_batch(
+            model, [prompts[i] for i in chosen], [constraints[i] for i in chosen],
+            n_beams, max_new_tokens,
+        )  # fmt: skip
+        for i, group in zip(chosen, groups, strict=True):
+            out[i] = group
+    return out
+
+
+@torch.inference_mode()
+def _decode_batch(
+    model: SpliceModel,
+    prompts: Sequence[Tree],
+    constraints: Sequence[Constraint],
+    n_beams: int,
+    max_new_tokens: int,
+) -> list[list[Beam]]:
+    cache = _Prefix(model, prompts)
+    groups = [_Group(c, [Beam()]) for c in constraints]
+    origins = list(range(len(prompts)))
+    for step in range(max_new_tokens):
+        log_probs = cache.log_probs
+        parents: list[int] = []
+        tokens: list[int] = []
+        row = 0
+        for group in groups:
+            n = len(group.live)
+            _advance(group, log_probs[row : row + n], n_beams, row, parents, tokens)
+            row += n
+        if not parents or step == max_new_tokens - 1:
+            break
+        origins = [origins[p] for p in parents]
+        cache.step(parents, tokens)
+    return [
+        sorted(g.done + (g.live if not g.done else []), key=lambda b: -b.score)[:n_beams]
+        for g in groups
+    ]
+
+
+def _advance(
+    group: _Group,
+    log_probs: Tensor,
+    n_beams: int,
+    first_row: int,
+    parents: list[int],
+    tokens: list[int],
+) -> None:
+    """Extend the beams of one prompt by one token; complete ones move to ``done``."""
+    options: list[tuple[float, int, int]] = []
+    for at, beam in enumerate(group.live):
+        allowed = group.constraint.allowed(beam.tokens)
+        if allowed is None:
+            best = log_probs[at].topk(n_beams)
+            pairs: Iterator[tuple[float, int]] = zip(
+                best.values.tolist(), best.indices.tolist(), strict=True
+            )
+        else:
+            unique = sorted(set(allowed))
+            pairs = zip(log_probs[at, unique].tolist(), unique, strict=True)
+        options += [(beam.score + score, at, token) for score, token in pairs]
+    options.sort(key=lambda o: (-o[0], o[1], o[2]))
+    live: list[Beam] = []
+    for score, at, token in options:
+        if len(live) == n_beams:
+            break
+        grown = Beam((*group.live[at].tokens, token), score)
+        follow = group.constraint.allowed(grown.tokens)
+        if follow is not None and not follow:
+            grown.complete, grown.value = True, group.constraint.value(grown.tokens)
+            group.done.append(grown)
+            continue
+        live.append(grown)
+        parents.append(first_row + at)
+        tokens.append(token)
+    group.done.sort(key=lambda b: -b.score)
+    del group.done[n_beams:]
+    worst = group.done[-1].score if len(group.done) == n_beams else -math.inf
+    kept = [i for i, beam in enumerate(live) if beam.score > worst]
+    first = len(parents) - len(live)
+    parents[first:] = [parents[first + i] for i in kept]
+    tokens[first:] = [tokens[first + i] for i in kept]
+    group.live = [live[i] for i in kept]
+
+
+class _Prefix:
+    """Key-value cache of a batch of prompts, left-padded, and the beams that grew out of them."""
+
+    def __init__(self, model: SpliceModel, prompts: Sequence[Tree]) -> None:
+        from transformers import DynamicCache
+
+        self.model = model
+        causal = model._causal
+        self.device = next(causal.parameters()).device
+        lengths = [len(p) for p in prompts]
+        width = max(lengths)
+        pad = [width - n for n in lengths]
+        ids = torch.zeros(len(prompts), width, dtype=torch.int64)
+        attend = torch.zeros(len(prompts), width, dtype=torch.int64)
+        slots: list[tuple[int, int, int, int]] = []
+        for r, prompt in enumerate(prompts):
+            branch = prompt.branches[0]
+            tokens = (*prompt.context.ids, *branch.encoded.ids)
+            ids[r, pad[r] :] = torch.tensor(tokens)
+            attend[r, pad[r] :] = 1
+            offset = pad[r]
+            for part, row in ((prompt.context, -1), (branch.encoded, branch.case_row)):
+                for slot in part.slots:
+                    assert model.vectors is not None
+                    kind, at = model.vectors.locate(slot.kind, slot.ref, row)
+                    slots.append((r, offset + slot.position, kind, at))
+                offset += len(part.ids)
+        table = torch.tensor(slots, dtype=torch.int64).reshape(-1, 4).to(self.device)
+        self.attend = attend.to(self.device)
+        self.positions = (self.attend.cumsum(1) - 1).clamp_min(0)
+        embeddings = model.embed(ids.to(self.device), table[:, :2], table[:, 2], table[:, 3])
+        self.cache = DynamicCache()
+        states = causal.model(
+            inputs_embeds=embeddings,
+            attention_mask=self.attend,
+            position_ids=self.positions,
+            past_key_values=self.cache,
+            use_cache=True,
+        ).last_hidden_state
+        self.next_position = self.positions[:, -1] + 1
+        self.log_probs = self._log_probs(states)
+
+    def _log_probs(self, states: Tensor) -> Tensor:
+        logits = self.model._causal.lm_head(states[:, -1]).float()
+        return torch.log_softmax(logits, dim=-1).cpu()
+
+    def step(self, parents: Sequence[int], tokens: Sequence[int]) -> None:
+        """Follow some rows, each by one token."""
+        causal = self.model._causal
+        rows = torch.tensor(parents, device=self.device)
+        if list(parents) != list(range(self.attend.shape[0])):
+            self.cache.batch_select_indices(rows)
+            self.attend = self.attend[rows]
+            self.next_position = self.next_position[rows]
+        ids = torch.tensor(tokens, device=self.device)[:, None]
+        ones = torch.ones(len(tokens), 1, dtype=self.attend.dtype, device=self.device)
+        self.attend = torch.cat([self.attend, ones], dim=1)
+        states = causal.model(
+            inputs_embeds=causal.get_input_embeddings()(ids),
+            attention_mask=self.attend,
+            position_ids=self.next_position[:, None],
+            past_key_values=self.cache,
+            use_cache=True,
+        ).last_hidden_state
+        self.next_position = self.next_position + 1
+        self.log_probs = self._log_probs(states)

@@ -1,0 +1,184 @@
+"""From pieces to token ids: built piece by piece, so that masks are right by construction.
+
+The chat template is rendered once around sentinels and cut at them. Its own pieces may hold
+special tokens; everything that comes from us or from data is encoded with special tokens
+switched off, so a title that spells one out stays text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from innerview.alignment.records import Form, Piece, Record, Slot, Text
+from innerview.alignment.templates import LIST_SEPARATOR, SYSTEM, mention
+from innerview.data.tables import Catalogue
+from innerview.errors import RecordError, SurrogateError
+
+__all__ = ["ChatFrame", "Encoded", "PromptEncoder", "SlotRef"]
+
+_SENTINELS = ("\u2402system\u2403", "\u2402user\u2403", "\u2402assistant\u2403")
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRef:
+    """A slot at a token position, with the id of the vector it takes."""
+
+    position: int
+    kind: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids with slots, and which of the ids are an answer (an id is predicted there).
+
+    Attributes:
+        ids: token ids; slots hold the tokenizer's end token, which nothing ever reads.
+        slots: where vectors go, in reading order.
+        n_answer: how many of the last ids are the answer.
+    """
+
+    ids: tuple[int, ...]
+    slots: tuple[SlotRef, ...] = ()
+    n_answer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFrame:
+    """The fixed pieces of a chat template around system, user and assistant text, as ids."""
+
+    before_system: tuple[int, ...]
+    before_user: tuple[int, ...]
+    before_assistant: tuple[int, ...]
+    end_of_answer: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> ChatFrame:
+        """Read the frame off a tokenizer's chat template.
+
+        Templates that refuse a system message get ours at the head of the user's turn. A BOS
+        is put in front exactly where the tokenizer would put one and the template does not.
+
+        Raises:
+            SurrogateError: the template drops or reorders the messages.
+        """
+        texts = _render(tokenizer)
+        pieces = [_special(tokenizer, text) for text in texts]
+        bos = tokenizer.bos_token_id
+        adds_bos = bos is not None and bos in tokenizer("a").input_ids[:1]
+        if adds_bos and (not pieces[0] or pieces[0][0] != bos):
+            pieces[0] = (bos, *pieces[0])
+        end = pieces[3][:1] if pieces[3] else (tokenizer.eos_token_id,)
+        return cls(pieces[0], pieces[1], pieces[2], end)
+
+
+def _render(tokenizer: Any) -> tuple[str, str, str, str]:
+    """The template's text before, between and after the three sentinels."""
+    system, user, assistant = _SENTINELS
+    turns = [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
+    for messages in (
+        [{"role": "system", "content": system}, *turns],
+        [{"role": "user", "content": f"{system}\n\n{user}"}, turns[1]],
+    ):
+        try:
+            text = tokenizer.apply_chat_template(messages, tokenize=False)
+        except Exception:  # templates raise their own kinds when they refuse a role
+            continue
+        spots = [text.find(s) for s in _SENTINELS]
+        if min(spots) >= 0 and spots == sorted(spots):
+            a, b, c = spots
+            return (
+                text[:a],
+                text[a + len(system) : b],
+                text[b + len(user) : c],
+                text[c + len(assistant) :],
+            )
+    raise SurrogateError("the chat template does not keep a system, user and assistant turn")
+
+
+def _special(tokenizer: Any, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False).input_ids) if text else ()
+
+
+@dataclass
+class PromptEncoder:
+    """Encodes records for one tokenizer and the catalogues of one target.
+
+    A prompt has two halves: the *context* (system turn and the parts, shared by all questions
+    of a case and form) and the *branch* (case slot, question, answer).
+    """
+
+    tokenizer: Any
+    parts: Catalogue
+    frame: ChatFrame = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.frame = ChatFrame.of(self.tokenizer)
+        self._plain = lru_cache(maxsize=200_000)(self._encode_plain)
+        self._filler = int(self.tokenizer.eos_token_id)
+        self._opening = (
+            *self.frame.before_system, *self.text(SYSTEM), *self.frame.before_user
+        )  # fmt: skip
+
+    def _encode_plain(self, text: str) -> tuple[int, ...]:
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return tuple(encoded.input_ids)
+
+    def text(self, text: str) -> tuple[int, ...]:
+        """Ids of plain text, special tokens switched off."""
+        return self._plain(text)
+
+    def context(self, parts: Sequence[str], form: Form) -> tuple[Encoded, list[int]]:
+        """The shared half, and how many of its ids are visible with 0, 1, 2, … parts."""
+        ids: list[int] = list(self._opening)
+        slots: list[SlotRef] = []
+        ends: list[int] = [len(ids)]
+        if parts:
+            ids += self.text("History:")
+            ends = [len(ids)]
+        for part in parts:
+            pieces = mention(form, "part", part, self.parts.title(part))
+            tail = () if form == "intention" else (Text(LIST_SEPARATOR),)
+            self._append(ids, slots, (*pieces, *tail))
+            ends.append(len(ids))
+        return Encoded(tuple(ids), tuple(slots)), ends
+
+    def branch(self, record: Record, *, with_answer: bool = True) -> Encoded:
+        """The question's half; with the answer and its end for training, else up to the answer."""
+        ids: list[int] = []
+        slots: list[SlotRef] = []
+        if record.parts:
+            ids += self.text("\n")
+            if record.form != "behavior":
+                self._append(ids, slots, (Slot("case", ""),))
+        self._append(ids, slots, record.question)
+        ids += self.frame.before_assistant
+        if not with_answer:
+            return Encoded(tuple(ids), tuple(slots))
+        answer = self.answer_ids(record.answer)
+        return Encoded((*ids, *answer), tuple(slots), len(answer))
+
+    def answer_ids(self, answer: str) -> tuple[int, ...]:
+        """Ids of an answer and its end; lists are encoded title by title, as decoding sees them.
+
+        Raises:
+            RecordError: the answer is empty.
+        """
+        if not answer.strip():
+            raise RecordError("a record has an empty answer")
+        ids: list[int] = []
+        for at, title in enumerate(answer.split(LIST_SEPARATOR)):
+            ids += self.text(LIST_SEPARATOR) if at else ()
+            ids += self.text(title) if title else ()
+        return (*ids, *self.frame.end_of_answer)
+
+    def _append(self, ids: list[int], slots: list[SlotRef], pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            if isinstance(piece, Slot):
+                slots.append(SlotRef(len(ids), piece.kind, piece.ref))
+                ids.append(self._filler)
+            else:
+                ids += self.text(piece.text)

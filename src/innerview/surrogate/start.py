@@ -1,0 +1,92 @@
+"""Building a surrogate before training: LoRA on the linear layers, projectors from a fit.
+
+What a slot should mean at the start: a part or outcome is the mean of its title's token
+embeddings, rare tokens weighing more; a case is that of the outcomes the target puts first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from innerview.data.tables import Catalogue
+from innerview.surrogate.base import BaseModel
+from innerview.surrogate.model import SpliceModel
+from innerview.surrogate.projector import ProjectorSet
+from innerview.surrogate.prompts import PromptEncoder
+from innerview.surrogate.vectors import VectorTable
+from innerview.targets.protocol import Target
+
+__all__ = ["add_lora", "fit_projectors", "title_embeddings"]
+
+
+def add_lora(base: BaseModel, *, rank: int, alpha: int, seed: int) -> SpliceModel:
+    """Put LoRA on every linear layer but the head; adapters in float32, base weights frozen."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", lora_dropout=0.0)
+    return SpliceModel(get_peft_model(base.model, config), None)
+
+
+def title_embeddings(embedding: Tensor, encoder: PromptEncoder, catalogue: Catalogue) -> Tensor:
+    """(N, h) float32: per title the mean of its token embeddings, weighted by rarity."""
+    ids = [encoder.text(f" {title}") for title in catalogue.titles]
+    counts = torch.zeros(len(embedding))
+    for tokens in ids:
+        counts[list(set(tokens))] += 1
+    rarity = torch.log(len(ids) / counts.clamp_min(1)).clamp_min(0.1)
+    rows = []
+    for tokens in ids:
+        weight = rarity[list(tokens)][:, None]
+        rows.append((embedding[list(tokens)].float() * weight).sum(0) / weight.sum())
+    return torch.stack(rows)
+
+
+def fit_projectors(
+    target: Target,
+    model: SpliceModel,
+    encoder: PromptEncoder,
+    vectors: VectorTable,
+    cases: Sequence[tuple[Sequence[str], Sequence[str]]],
+    *,
+    features: int,
+    seed: int,
+) -> dict[str, float]:
+    """Make the projectors and start them in closed form; returns the variance each explains.
+
+    Args:
+        target: for its catalogues.
+        model: gets the projectors.
+        encoder: encodes titles as prompts will.
+        vectors: the target's vectors.
+        cases: (parts, top outcomes) of training cases, as the target ranked them.
+        features: width of the hidden layer.
+        seed: of the random features.
+    """
+    embedding = model.language_model.get_input_embeddings().weight.detach().cpu()
+    shared = target.parts is target.outcomes
+    d, h = vectors.width, embedding.shape[1]
+    projectors = ProjectorSet(d, h, shared_parts=shared, features=features, seed=seed)
+    # Titles stand among token embeddings of this length.
+    titles = title_embeddings(embedding, encoder, target.outcomes)
+    norm = float(embedding.float().norm(dim=1).mean())
+    explained = {"outcome": projectors.outcome.fit(vectors.outcome, titles, norm=norm)}
+    if not shared:
+        part_titles = title_embeddings(embedding, encoder, target.parts)
+        explained["part"] = projectors.part.fit(vectors.part, part_titles, norm=norm)
+    if cases:
+        vectors.add_cases([parts for parts, _ in cases])
+        rows = torch.tensor([vectors.case_row(parts) for parts, _ in cases])
+        wanted = torch.stack([_blend(titles, target.outcomes.rows(top)) for _, top in cases])
+        explained["case"] = projectors.case.fit(vectors.case[rows], wanted, norm=norm)
+    model.projectors = projectors.to(next(model.language_model.parameters()).device)
+    return explained
+
+
+def _blend(titles: Tensor, rows: Sequence[int]) -> Tensor:
+    """Mean of the top outcomes' embeddings, weighted by one over the squared rank."""
+    weights = torch.tensor([1.0 / (i + 1) ** 2 for i in range(len(rows))])
+    return (titles[list(rows)] * weights[:, None]).sum(0) / weights.sum()

@@ -1,0 +1,297 @@
+"""Training: ``transformers.Trainer`` over packed rows, with checkpoints of adapters only.
+
+The rows are laid out in a seeded order before training and nothing in it is random (no dropout),
+so a run that was killed goes on from its last checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Dataset, SequentialSampler
+
+from innerview.errors import SurrogateError
+from innerview.surrogate.checkpoint import read_checkpoint, write_checkpoint
+from innerview.surrogate.model import SpliceModel
+from innerview.surrogate.packing import Tree, collate
+from innerview.surrogate.vectors import VectorTable
+
+__all__ = ["Progress", "TrainSettings", "TrainSummary", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """Settings of one training."""
+
+    learning_rate: float = 8e-4
+    projector_learning_rate: float = 5e-4
+    warmup_frac: float = 0.05
+    final_lr_frac: float = 0.05
+    """The cosine ends at this share of the peak."""
+    rows_per_step: int = 4
+    max_tokens: int = 448
+    """tokens a row"""
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    """A budget of wall time; turned into steps by timing the first rows."""
+    checkpoint_seconds: float = 300.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a training reports while it runs."""
+
+    step: int
+    max_steps: int
+    loss: float
+    seconds: float
+    seconds_left: float
+    tokens_per_s: float
+    examples_per_s: float
+    task_loss: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSummary:
+    """What a training did, for the manifest."""
+
+    steps: int
+    seconds: float
+    tokens: int
+    examples: int
+    useful_token_frac: float
+    last_task_loss: dict[str, float]
+
+
+class _Rows(Dataset[list[Tree]]):
+    def __init__(self, rows: Sequence[list[Tree]]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> list[Tree]:
+        return self.rows[index]
+
+
+def train(
+    model: SpliceModel,
+    rows: Sequence[list[Tree]],
+    vectors: VectorTable,
+    settings: TrainSettings,
+    *,
+    pad_id: int,
+    folder: Path,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> TrainSummary:
+    """Train adapters and projectors on packed rows; goes on from a checkpoint in ``folder``.
+
+    Args:
+        model: the network, on its device.
+        rows: packed rows in the order of training; repeated if steps ask for more.
+        vectors: the target's vectors.
+        settings: one of ``max_steps`` and ``max_seconds`` bounds the training; else one pass.
+        pad_id: any token id, for padding that nothing attends to.
+        folder: where checkpoints and ``training.jsonl`` go.
+
+    Raises:
+        SurrogateError: there is nothing to train on.
+    """
+    from transformers import Trainer, TrainingArguments
+
+    if not rows:
+        raise SurrogateError("no alignment records to train on; label more cases first")
+    folder.mkdir(parents=True, exist_ok=True)
+    model.vectors = vectors
+
+    def make_batch(items: list[list[Tree]]) -> dict[str, Tensor]:
+        return collate(items, vectors, pad_id=pad_id).as_dict()
+
+    state = read_checkpoint(folder / "checkpoint", model)
+    done = state.step if state else 0
+    steps = state.max_steps if state else _steps(model, rows, settings, make_batch)
+    optimizer = _optimizer(model, settings)
+    if state:
+        state.restore_optimizer(optimizer)
+    schedule = LambdaLR(optimizer, lambda step: _rate(step + done, steps, settings))
+    wanted = [rows[i % len(rows)] for i in range(done * settings.rows_per_step, steps * settings.rows_per_step)]
+
+    class _Trainer(Trainer):  # type: ignore[misc]
+        def _get_train_sampler(self, *_: Any) -> SequentialSampler:
+            return SequentialSampler(self.train_dataset)
+
+    watch = _Watch(model, rows, settings, steps, done, optimizer, folder, on_progress)
+    if steps > done:
+        model.train()
+        _Trainer(
+            model=model,
+            args=TrainingArguments(
+                output_dir=str(folder / "trainer"),
+                max_steps=steps - done,
+                per_device_train_batch_size=settings.rows_per_step,
+                save_strategy="no",
+                logging_strategy="no",
+                report_to=[],
+                remove_unused_columns=False,
+                disable_tqdm=True,
+                seed=settings.seed,
+                max_grad_norm=1.0,
+                use_cpu=not torch.cuda.is_available(),
+            ),
+            data_collator=make_batch,
+            train_dataset=_Rows(wanted),
+            optimizers=(optimizer, schedule),
+            callbacks=[watch.callback()],
+        ).train()
+    model.eval()
+    return watch.summary()
+
+
+def _rate(step: int, steps: int, settings: TrainSettings) -> float:
+    """Linear warm-up, then a cosine down to ``final_lr_frac``."""
+    warm = max(1, int(steps * settings.warmup_frac))
+    if step < warm:
+        return (step + 1) / warm
+    share = (step - warm) / max(1, steps - warm)
+    low = settings.final_lr_frac
+    return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def _optimizer(model: SpliceModel, settings: TrainSettings) -> torch.optim.AdamW:
+    projectors = list(model.projectors.parameters()) if model.projectors is not None else []
+    own = {id(p) for p in projectors}
+    adapters = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    groups = [
+        {"params": adapters, "lr": settings.learning_rate},
+        {"params": projectors, "lr": settings.projector_learning_rate},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=0.0)
+
+
+def _steps(
+    model: SpliceModel,
+    rows: Sequence[list[Tree]],
+    settings: TrainSettings,
+    make_batch: Callable[[list[list[Tree]]], dict[str, Tensor]],
+) -> int:
+    """How many steps: as set, or as many as fit into the time budget, or one pass."""
+    one_pass = math.ceil(len(rows) / settings.rows_per_step)
+    if settings.max_steps is not None:
+        return settings.max_steps
+    if settings.max_seconds is None:
+        return one_pass
+    took = []
+    device = next(model.language_model.parameters()).device
+    model.train()
+    for attempt in range(3):
+        batch = make_batch([rows[i % len(rows)] for i in range(settings.rows_per_step)])
+        began = time.perf_counter()
+        model(**{k: v.to(device) for k, v in batch.items()})["loss"].backward()
+        if attempt:  # the first one warms up
+            took.append(time.perf_counter() - began)
+    model.zero_grad(set_to_none=True)
+    model.task_loss.clear()
+    # A twentieth is kept back for checkpoints and the optimizer.
+    return max(1, int(0.95 * settings.max_seconds / min(took)))
+
+
+class _Watch:
+    """Counts, logs, reports and saves while the Trainer runs."""
+
+    def __init__(
+        self,
+        model: SpliceModel,
+        rows: Sequence[list[Tree]],
+        settings: TrainSettings,
+        steps: int,
+        done: int,
+        optimizer: torch.optim.Optimizer,
+        folder: Path,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.model, self.settings, self.steps, self.done = model, settings, steps, done
+        self.optimizer, self.folder, self.on_progress = optimizer, folder, on_progress
+        self.sizes = [sum(len(t) for t in row) for row in rows]
+        self.examples = [sum(len(t.branches) for t in row) for row in rows]
+        self.began = self.saved = time.perf_counter()
+        self.last: dict[str, float] = {}
+
+    def _totals(self, step: int) -> tuple[int, int, int]:
+        """Tokens, examples and padded tokens of the steps of this process."""
+        n, k = len(self.sizes), self.settings.rows_per_step
+        tokens = examples = padded = 0
+        for s in range(self.done, step):
+            at = [i % n for i in range(s * k, (s + 1) * k)]
+            tokens += sum(self.sizes[i] for i in at)
+            examples += sum(self.examples[i] for i in at)
+            padded += k * max(self.sizes[i] for i in at)
+        return tokens, examples, padded
+
+    def step(self, local_step: int) -> None:
+        """After each optimizer step."""
+        step = self.done + local_step
+        now = time.perf_counter()
+        if step % 10 == 0 or step == self.steps:
+            self._report(step, now - self.began)
+        if now - self.saved >= self.settings.checkpoint_seconds or step == self.steps:
+            write_checkpoint(
+                self.folder / "checkpoint", self.model, self.optimizer, step, self.steps
+            )
+            self.saved = time.perf_counter()
+
+    def _report(self, step: int, seconds: float) -> None:
+        noted, self.model.task_loss = self.model.task_loss, {}
+        self.last = {task: sum(v) / len(v) for task, v in sorted(noted.items())}
+        tokens, examples, _ = self._totals(step)
+        each = seconds / max(1, step - self.done)
+        progress = Progress(
+            step=step,
+            max_steps=self.steps,
+            loss=sum(self.last.values()) / max(1, len(self.last)),
+            seconds=seconds,
+            seconds_left=each * (self.steps - step),
+            tokens_per_s=tokens / seconds,
+            examples_per_s=examples / seconds,
+            task_loss=self.last,
+        )
+        with (self.folder / "training.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(asdict(progress)) + "\n")
+        if self.on_progress is not None:
+            self.on_progress(progress)
+
+    def callback(self) -> Any:
+        """The Trainer's view of this."""
+        from transformers import TrainerCallback
+
+        watch = self
+
+        class _Callback(TrainerCallback):  # type: ignore[misc]
+            def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+                watch.step(state.global_step)
+                return control
+
+        return _Callback()
+
+    def summary(self) -> TrainSummary:
+        """Totals for the manifest."""
+        tokens, examples, padded = self._totals(self.steps)
+        return TrainSummary(
+            steps=self.steps,
+            seconds=round(time.perf_counter() - self.began, 1),
+            tokens=tokens,
+            examples=examples,
+            useful_token_frac=round(tokens / max(1, padded), 4),
+            last_task_loss={k: round(v, 4) for k, v in self.last.items()},
+        )
