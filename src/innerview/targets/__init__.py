@@ -1,7 +1,9 @@
 """The model being explained: protocol, bundle, trainers, checks. Knows no language model."""
 
-from innerview.targets.bundle import BundleTarget, Contents, load_bundle
+from innerview.targets.bundle import BundleTarget, Contents
+from innerview.targets.check import CheckReport, check_bundle, check_target
 from innerview.targets.export import Provenance, save_bundle
+from innerview.targets.load import load_bundle
 from innerview.targets.metrics import ConstantSurrogate, HeldOut, constant_surrogate
 from innerview.targets.protocol import Capabilities, Case, QueryCounter, Target
 from innerview.targets.train_als import AlsSettings, train_als
@@ -12,6 +14,7 @@ __all__ = [
     "BundleTarget",
     "Capabilities",
     "Case",
+    "CheckReport",
     "ConstantSurrogate",
     "Contents",
     "HeldOut",
@@ -19,6 +22,8 @@ __all__ = [
     "QueryCounter",
     "Target",
     "TrainingData",
+    "check_bundle",
+    "check_target",
     "constant_surrogate",
     "load_bundle",
     "save_bundle",

@@ -16,8 +16,9 @@ from safetensors.numpy import save as save_safetensors
 
 from innerview.data.tables import Catalogue
 from innerview.errors import BundleError
-from innerview.targets.bundle import BundleTarget, Contents, load_bundle
+from innerview.targets.bundle import BundleTarget, Contents
 from innerview.targets.files import sha256, write_folder
+from innerview.targets.load import load_bundle
 from innerview.targets.manifest import CheckCase, FileName, FileRecord, ItemItem, Manifest
 from innerview.targets.protocol import Case, FloatArray, Target, top_outcomes
 

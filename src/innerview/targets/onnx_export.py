@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import TYPE_CHECKING
 
 from innerview.errors import BundleError, MissingExtraError
@@ -35,7 +36,8 @@ def export_encoder(module: torch.nn.Module, *, session_length: int) -> bytes:
         raise BundleError("the module is in training mode; call .eval() before the export")
     example = torch.ones((2, session_length), dtype=torch.int64)
     batch = torch.export.Dim("batch", min=1)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of its own deprecations
         program = torch.onnx.export(
             module,
             (example,),

@@ -124,7 +124,12 @@ class Target(Protocol):
         ...
 
     def case_vectors(self, cases: Sequence[Case]) -> FloatArray:
-        """(N, d) float32. Not counted as queries: no score is asked."""
+        """(N, d) float32. Not counted as queries: no score is asked.
+
+        Raises:
+            CaseError: a case is empty or holds an unknown part.
+            TargetQueryError: the target has no vectors; so with the vectors below.
+        """
         ...
 
     @property

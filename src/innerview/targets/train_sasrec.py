@@ -126,15 +126,12 @@ def _fit(
 
 
 def _new_model(settings: SasrecSettings, seed: int) -> Any:
-    try:
-        from pytorch_lightning import Trainer, seed_everything
-        from rectools.models import SASRecModel
-        from rectools.models.nn.item_net import IdEmbeddingsItemNet
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "rectools", "sasrec") from None
+    import torch
+
+    trainer_class, model_class, item_net_class = _libraries()
 
     def trainer() -> Any:
-        return Trainer(
+        return trainer_class(
             accelerator="cpu",
             devices=1,
             logger=False,
@@ -144,8 +141,8 @@ def _new_model(settings: SasrecSettings, seed: int) -> Any:
             max_epochs=settings.max_epochs,
         )
 
-    seed_everything(seed, verbose=False)
-    return SASRecModel(
+    torch.manual_seed(seed)
+    return model_class(
         n_blocks=settings.blocks,
         n_heads=settings.heads,
         n_factors=settings.factors,
@@ -154,10 +151,21 @@ def _new_model(settings: SasrecSettings, seed: int) -> Any:
         batch_size=settings.batch_size,
         lr=settings.learning_rate,
         loss="softmax",
-        item_net_block_types=(IdEmbeddingsItemNet,),
+        item_net_block_types=(item_net_class,),
         get_trainer_func=trainer,
         recommend_torch_device="cpu",
     )
+
+
+def _libraries() -> tuple[Any, Any, Any]:
+    try:
+        import onnx  # noqa: F401  (missed now, not after the training)
+        from pytorch_lightning import Trainer
+        from rectools.models import SASRecModel
+        from rectools.models.nn.item_net import IdEmbeddingsItemNet
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "rectools", "sasrec") from None
+    return Trainer, SASRecModel, IdEmbeddingsItemNet
 
 
 def _dataset(data: TrainingData) -> Any:
@@ -178,7 +186,8 @@ def _dataset(data: TrainingData) -> Any:
 
 @contextlib.contextmanager
 def _quiet(threads: int) -> Iterator[None]:
-    """The wanted number of torch threads, and no chatter of the trainer; both put back."""
+    """The wanted torch threads, and no chatter; these and the random numbers are put back."""
+    _libraries()  # before the levels are set: their import sets levels of its own
     import torch
 
     before = torch.get_num_threads()
@@ -188,7 +197,7 @@ def _quiet(threads: int) -> Iterator[None]:
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -1,0 +1,178 @@
+"""Every kind of target keeps the contract that outside authors inherit."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from innerview.errors import CaseError
+from innerview.targets import BundleTarget, Case, Contents, Target, load_bundle, save_bundle
+from innerview.targets.manifest import OnnxEncoder
+from innerview.targets.onnx_export import export_encoder
+from innerview.testing import ScriptedTarget, TargetContract, small_catalogue
+
+from .conftest import (
+    able,
+    als_contents,
+    cases_of,
+    item_item_contents,
+    mean_contents,
+    random_vectors,
+)
+
+LENGTH = 5
+
+
+class Recency(torch.nn.Module):
+    """A tiny encoder in which later parts weigh more."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        super().__init__()
+        padded = np.concatenate([np.zeros_like(vectors[:1]), vectors])
+        self.register_buffer("vectors", torch.from_numpy(padded))
+        self.register_buffer("places", torch.arange(1.0, LENGTH + 1.0))
+
+    def forward(self, parts: torch.Tensor) -> torch.Tensor:
+        return torch.tanh((self.vectors[parts] * self.places[None, :, None]).sum(dim=1))
+
+
+@cache
+def onnx_contents() -> Contents:
+    catalogue, vectors = small_catalogue(30), random_vectors(30)
+    return Contents(
+        name="recency",
+        spec=OnnxEncoder(session_length=LENGTH),
+        capabilities=able(order_sensitive=True),
+        outcomes=catalogue,
+        parts=catalogue,
+        outcome_vectors=vectors,
+        part_vectors=vectors,
+        onnx=export_encoder(Recency(vectors).eval(), session_length=LENGTH),
+    )
+
+
+class BundleContract(TargetContract):
+    folder: Path
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path / "target"
+        contents = self.contents()
+        save_bundle(self.folder, contents, check_cases=cases_of(contents.parts.ids))
+
+    def contents(self) -> Contents:
+        raise NotImplementedError
+
+    def make_target(self) -> Target:
+        return load_bundle(self.folder)
+
+    def make_cases(self, target: Target) -> list[Case]:
+        return cases_of(target.parts.ids)
+
+
+class TestAlsBundle(BundleContract):
+    def contents(self) -> Contents:
+        return als_contents()
+
+
+class TestMeanBundle(BundleContract):
+    def contents(self) -> Contents:
+        return mean_contents()
+
+
+class TestItemItemBundle(BundleContract):
+    def contents(self) -> Contents:
+        return item_item_contents()
+
+
+class TestOnnxBundle(BundleContract):
+    def contents(self) -> Contents:
+        return onnx_contents()
+
+    def test_onnx_vector_equals_the_torch_module(self) -> None:
+        target = self.make_target()
+        cases = self.make_cases(target)
+        fed = torch.zeros((len(cases), LENGTH), dtype=torch.int64)
+        for row, case in zip(fed, cases, strict=True):
+            row[-len(case.parts) :] = torch.tensor(target.parts.rows(case.parts)) + 1
+        expected = Recency(target.part_vectors).eval()(fed).numpy()
+        np.testing.assert_allclose(target.case_vectors(cases), expected, atol=1e-6)
+
+
+class TestScripted(TargetContract):
+    def make_target(self) -> Target:
+        return ScriptedTarget(random_vectors(9, 9), max_parts=4)
+
+    def make_cases(self, target: Target) -> list[Case]:
+        return cases_of(target.parts.ids, most=4)
+
+
+class TestScriptedClassifier(TargetContract):
+    def make_target(self) -> Target:
+        return ScriptedTarget(random_vectors(9, 3), positions=0.5, bias=[1.0, 0.0, -1.0])
+
+    def make_cases(self, target: Target) -> list[Case]:
+        return cases_of(target.parts.ids)
+
+
+def test_scripted_scores_are_sums_of_weights() -> None:
+    target = ScriptedTarget([[0, 1, 2], [3, 0, 1], [1, 1, 0]], bias=[10, 0, 0])
+    scores = target.score([Case("a", ("i0", "i1")), Case("b", ("i2",))])
+    np.testing.assert_array_equal(scores, [[13, 1, 3], [11, 1, 0]])
+
+
+def test_repeated_part_of_an_order_free_bundle_counts_once() -> None:
+    target = BundleTarget(als_contents())
+    once, twice = Case("a", ("i1", "i2")), Case("a", ("i1", "i2", "i1"))
+    np.testing.assert_array_equal(target.score([once]), target.score([twice]))
+
+
+def test_empty_case_message_names_the_case() -> None:
+    with pytest.raises(CaseError, match=r"case 'c7' is empty"):
+        BundleTarget(als_contents()).score([Case("c7", ())])
+
+
+class Forgetful(ScriptedTarget):
+    """Breaks the contract: counts no query."""
+
+    def score(self, cases):  # type: ignore[no-untyped-def]
+        scores = super().score(cases)
+        self._queries.used = 0
+        return scores
+
+
+class TestContractItself:
+    """A contract that nothing can fail is worth nothing."""
+
+    @pytest.mark.parametrize(
+        ("target", "broken"),
+        [
+            (
+                lambda: Forgetful(random_vectors(4, 4)),
+                "test_every_case_scored_is_one_query",
+            ),
+            (
+                lambda: _lying(ScriptedTarget(random_vectors(4, 4), noise=1.0)),
+                "test_same_case_scores_the_same",
+            ),
+            (
+                lambda: _lying(ScriptedTarget(random_vectors(4, 4), positions=1.0)),
+                "test_order_of_parts_matters_only_where_declared",
+            ),
+        ],
+    )
+    def test_broken_target_fails(self, target, broken: str) -> None:
+        contract = TargetContract()
+        contract.make_target = target  # type: ignore[method-assign]
+        contract.make_cases = lambda target: cases_of(target.parts.ids, most=3)  # type: ignore
+        with pytest.raises(AssertionError):
+            getattr(contract, broken)()
+
+
+def _lying(target: ScriptedTarget) -> ScriptedTarget:
+    target._capabilities = able(max_parts=16)
+    return target
