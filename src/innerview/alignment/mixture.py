@@ -47,13 +47,17 @@ class MixtureSettings:
     """parts"""
     prefixes: int = 2
     """Retrieval questions about earlier states of the window, beside the one about all of it."""
-    interest_pairs: int = 2
+    interest_pairs: int = 1
     ranking_frac: float = 0.5
     """Share of windows with a ranking question."""
     attribution_frac: float = 0.7
-    item_passes: int = 4
+    n_prose: int = 350
+    """Explanations put into words."""
+    item_chunk: int = 12
+    """Questions about outcomes that share one encoding of the opening."""
+    item_passes: int = 3
     """Times every outcome's title is asked from its vector."""
-    item_fact_frac: float = 0.5
+    item_fact_frac: float = 0.25
     """Share of outcomes asked, per attribute and form, about an attribute or nearest neighbour."""
     seed: int = 0
 
@@ -174,23 +178,27 @@ def _window_records(
 
 
 def item_records(target: Target, settings: MixtureSettings) -> list[list[Record]]:
-    """Training records about single outcomes, each a list of its own."""
+    """Training records about single outcomes, in random order, a few to a list."""
     asker = Asker(target.outcomes, target.parts)
     nearest = nearest_outcomes(target) if target.capabilities.vectors else []
     forms: Iterable[Form] = [f for f in FORMS if settings.form_shares.get(f, 0.0) > 0]
-    groups: list[list[Record]] = []
+    records: list[Record] = []
     for row, outcome in enumerate(target.outcomes.ids):
         rng = case_seed(settings.seed, Case(outcome, (outcome,)), "item")
         if "intention" in forms or "hybrid" in forms:
-            groups += [[asker.item_title(outcome, rng)] for _ in range(settings.item_passes)]
+            records += [asker.item_title(outcome, rng) for _ in range(settings.item_passes)]
         for form in forms:
             facts = [a for a in target.outcomes.attributes if target.outcomes.values(outcome, a)]
             for attribute in facts:
                 if rng.random() < settings.item_fact_frac / max(1, len(facts)):
-                    groups.append([asker.item_attribute(outcome, form, attribute, rng)])
+                    records.append(asker.item_attribute(outcome, form, attribute, rng))
             if nearest and rng.random() < settings.item_fact_frac:
-                groups.append([asker.item_similar(outcome, form, nearest[row], rng)])
-    return groups
+                records.append(asker.item_similar(outcome, form, nearest[row], rng))
+    by_form: dict[Form, list[Record]] = {form: [] for form in FORMS}
+    for at in np.random.default_rng(settings.seed).permutation(len(records)):
+        by_form[records[at].form].append(records[at])
+    k = settings.item_chunk
+    return [own[at : at + k] for own in by_form.values() for at in range(0, len(own), k)]
 
 
 def test_records(

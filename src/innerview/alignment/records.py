@@ -136,9 +136,7 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
         "case_id": [r.case_id for r in records],
         "parts": [list(r.parts) for r in records],
         "visible": [r.visible for r in records],
-        "question": [
-            json.dumps(_pieces_to_wire(r.question), ensure_ascii=False) for r in records
-        ],
+        "question": [json.dumps(_pieces_to_wire(r.question), ensure_ascii=False) for r in records],
         "answer": [r.answer for r in records],
         "label": [json.dumps(dict(r.label), ensure_ascii=False) for r in records],
         "heldout_phrasing": [r.heldout_phrasing for r in records],

@@ -45,9 +45,7 @@ def title_list(titles: Sequence[str]) -> str:
 class Asker:
     """Builds records for one target's catalogue; draws phrases from a generator."""
 
-    def __init__(
-        self, outcomes: Catalogue, parts: Catalogue, *, heldout: bool = False
-    ) -> None:
+    def __init__(self, outcomes: Catalogue, parts: Catalogue, *, heldout: bool = False) -> None:
         self.outcomes, self.parts, self.heldout = outcomes, parts, heldout
         self.words = Words(noun=outcomes.noun)
 

@@ -57,7 +57,9 @@ def load_tensors(model: SpliceModel, tensors: dict[str, Tensor], *, source: Path
     own = trained_tensors(model)
     if set(own) != set(tensors):
         odd = sorted(set(own) ^ set(tensors))[0]
-        raise SurrogateError(f"{source}: tensor {odd!r} does not belong; was it made for another base?")
+        raise SurrogateError(
+            f"{source}: tensor {odd!r} does not belong; was it made for another base?"
+        )
     with torch.no_grad():
         for name, tensor in tensors.items():
             if tensor.shape != own[name].shape:

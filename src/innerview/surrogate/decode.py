@@ -9,7 +9,7 @@ Axes: N prompts, K beams, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -50,6 +50,17 @@ class Trie:
         return node
 
 
+def leads_somewhere(node: Mapping[int, Any], taken: Collection[str]) -> bool:
+    """Whether an id that is not taken lies below a node."""
+    for token, below in node.items():
+        if token == _END:
+            if any(i not in taken for i in below):
+                return True
+        elif leads_somewhere(below, taken):
+            return True
+    return False
+
+
 class Constraint(Protocol):
     """Which tokens may follow; ``None`` means all of them."""
 
@@ -64,22 +75,27 @@ class Constraint(Protocol):
 
 @dataclass(frozen=True)
 class OneOf:
-    """One title, then the end; means its id."""
+    """One title, then the end; means its id. Excluded ids are never the answer."""
 
     trie: Trie
     end: int
+    excluded: frozenset[str] = frozenset()
 
     def allowed(self, tokens: Sequence[int]) -> list[int]:
         """Next tokens in the trie, and the end where a title may stop."""
         if tokens and tokens[-1] == self.end:
             return []
         node = self.trie.walk(tokens) or {}
-        return [self.end if t == _END else t for t in node]
+        return [
+            self.end if token == _END else token
+            for token, below in node.items()
+            if not self.excluded or leads_somewhere({token: below}, self.excluded)
+        ]
 
     def value(self, tokens: Sequence[int]) -> str:
         """The id."""
         node = self.trie.walk([t for t in tokens if t != self.end]) or {}
-        return str(node.get(_END, [""])[0])
+        return next((str(i) for i in node.get(_END, ()) if i not in self.excluded), "")
 
 
 @dataclass(frozen=True)
@@ -113,16 +129,6 @@ class Sequenced:
     def _fresh(node: dict[int, Any], done: Sequence[str]) -> str:
         return str(next((i for i in node[_END] if i not in done), node[_END][0]))
 
-    def _leads_somewhere(self, node: dict[int, Any], done: Sequence[str]) -> bool:
-        """Whether an id that was not named yet lies below."""
-        for token, below in node.items():
-            if token == _END:
-                if any(i not in done for i in below):
-                    return True
-            elif self._leads_somewhere(below, done):
-                return True
-        return False
-
     def allowed(self, tokens: Sequence[int]) -> list[int]:
         """Next tokens; titles already named are not named again."""
         if tokens and tokens[-1] == self.end:
@@ -130,12 +136,7 @@ class Sequenced:
         done, node = self._parse(tokens)
         if node is None:
             return [self.separator[len(tokens) % len(self.separator)]]
-        near = len(done) <= 64
-        free = [
-            t
-            for t, below in node.items()
-            if t != _END and (not near or self._leads_somewhere(below, done))
-        ]
+        free = [t for t, below in node.items() if t != _END and leads_somewhere({t: below}, done)]
         if _END in node and any(i not in done for i in node[_END]):
             free.append(self.end)
             if len(done) + 1 < self.max_items:

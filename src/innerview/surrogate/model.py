@@ -34,8 +34,10 @@ class SpliceModel(nn.Module):
     def _causal(self) -> Any:
         """The transformers model beneath PEFT, if PEFT is there."""
         base = getattr(self.language_model, "base_model", None)
-        return base.model if hasattr(base, "model") and hasattr(base, "tuner_layer_cls") else (
-            self.language_model
+        return (
+            base.model
+            if hasattr(base, "model") and hasattr(base, "tuner_layer_cls")
+            else (self.language_model)
         )
 
     def embed(

@@ -101,14 +101,14 @@ def trees_of(
             room -= len(encoded.ids)
             needs_case = any(s.kind == "case" for s in encoded.slots)
             row = vectors.case_row(record.parts[: record.visible]) if needs_case else -1
-            branches.append(
-                Branch(encoded, ends[record.visible], TASKS.index(record.task), row)
-            )
+            branches.append(Branch(encoded, ends[record.visible], TASKS.index(record.task), row))
         if branches:
             yield Tree(context, tuple(branches))
 
 
-def pack_rows(trees: Iterable[Tree], *, max_tokens: int, open_rows: int = 16) -> Iterator[list[Tree]]:
+def pack_rows(
+    trees: Iterable[Tree], *, max_tokens: int, open_rows: int = 16
+) -> Iterator[list[Tree]]:
     """First-fit packing into rows of at most ``max_tokens``, keeping the stream's order nearly."""
     rows: list[tuple[int, list[Tree]]] = []
     for tree in trees:

@@ -138,5 +138,7 @@ def splice(embeddings: Tensor, slot_positions: Tensor, vectors: Tensor) -> Tenso
     if vectors.shape[1] != width:
         raise SlotMismatchError(f"vectors of width {vectors.shape[1]}; embeddings of {width}")
     if int(rows.max()) >= n_rows or int(tokens.max()) >= n_tokens or int(slot_positions.min()) < 0:
-        raise SlotMismatchError(f"a slot lies outside the batch of {n_rows} rows, {n_tokens} tokens")
+        raise SlotMismatchError(
+            f"a slot lies outside the batch of {n_rows} rows, {n_tokens} tokens"
+        )
     return embeddings.index_put((rows, tokens), vectors.to(embeddings.dtype))

@@ -32,12 +32,12 @@ __all__ = ["Progress", "TrainSettings", "TrainSummary", "train"]
 class TrainSettings:
     """Settings of one training."""
 
-    learning_rate: float = 8e-4
+    learning_rate: float = 6e-4
     projector_learning_rate: float = 5e-4
     warmup_frac: float = 0.05
     final_lr_frac: float = 0.05
     """The cosine ends at this share of the peak."""
-    rows_per_step: int = 4
+    rows_per_step: int = 2
     max_tokens: int = 448
     """tokens a row"""
     lora_rank: int = 16
@@ -126,7 +126,10 @@ def train(
     if state:
         state.restore_optimizer(optimizer)
     schedule = LambdaLR(optimizer, lambda step: _rate(step + done, steps, settings))
-    wanted = [rows[i % len(rows)] for i in range(done * settings.rows_per_step, steps * settings.rows_per_step)]
+    wanted = [
+        rows[i % len(rows)]
+        for i in range(done * settings.rows_per_step, steps * settings.rows_per_step)
+    ]
 
     class _Trainer(Trainer):  # type: ignore[misc]
         def _get_train_sampler(self, *_: Any) -> SequentialSampler:

@@ -59,7 +59,9 @@ class VectorTable:
     def case(self) -> Tensor:
         """(N, d) float32, every case added so far."""
         if self._case_tensor is None or len(self._case_tensor) != len(self._case_vectors):
-            stacked = np.stack(self._case_vectors) if self._case_vectors else np.zeros((0, self.width))
+            stacked = (
+                np.stack(self._case_vectors) if self._case_vectors else np.zeros((0, self.width))
+            )
             self._case_tensor = torch.tensor(stacked.astype(np.float32))
         return self._case_tensor
 

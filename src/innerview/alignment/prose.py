@@ -1,0 +1,79 @@
+"""Prose records: checked claims in, sentences that state exactly them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from innerview.alignment.labels import case_seed
+from innerview.alignment.records import Record
+from innerview.alignment.tasks import Asker
+from innerview.explanation.claims import CheckedClaim
+from innerview.explanation.evidence import Evidence, measure_many
+from innerview.explanation.grounded import claims_from
+from innerview.explanation.render import listing, render
+from innerview.explanation.verify import verify_many
+from innerview.targets.protocol import Case, Target, top_outcomes
+
+__all__ = ["checked_claims", "named_titles", "prose_record", "prose_records"]
+
+
+def named_titles(target: Target, case: Case, outcome: str) -> dict[str, str]:
+    """Titles of everything an explanation of this case and outcome may name."""
+    titles = {part: target.parts.title(part) for part in case.parts}
+    titles[outcome] = target.outcomes.title(outcome)
+    return titles
+
+
+def checked_claims(
+    target: Target, pairs: Sequence[tuple[Case, str]]
+) -> list[tuple[Evidence, list[CheckedClaim]]]:
+    """Measure each case and outcome, read claims off the evidence, replay them on the target."""
+    evidence = list(measure_many(pairs, target))
+    stated = [claims_from(e, target) for e in evidence]
+    flat = [(c, case) for claims, (case, _) in zip(stated, pairs, strict=True) for c in claims]
+    replayed = iter(verify_many(flat, target))
+    return [
+        (e, [next(replayed) for _ in claims]) for e, claims in zip(evidence, stated, strict=True)
+    ]
+
+
+def prose_record(
+    asker: Asker,
+    case: Case,
+    evidence: Evidence,
+    claims: Sequence[CheckedClaim],
+    titles: Mapping[str, str],
+) -> Record:
+    """The question that asks for prose about these claims, with our own rendering as the answer."""
+    rng = case_seed(0, case, f"prose-{evidence.outcome}")
+    noun = asker.outcomes.noun
+    facts = listing(
+        claims, outcome=evidence.outcome, rank=evidence.rank, titles=titles, noun=noun
+    ).splitlines()
+    text = render(
+        claims,
+        outcome=evidence.outcome,
+        rank=evidence.rank,
+        titles=titles,
+        noun=noun,
+        variant=int(rng.integers(2**31)),
+    )
+    return asker.prose(facts, evidence.outcome, text, rng)
+
+
+def prose_records(target: Target, cases: Sequence[Case], *, seed: int) -> list[list[Record]]:
+    """Training records about one of each case's three best outcomes."""
+    pairs: list[tuple[Case, str]] = []
+    for start in range(0, len(cases), 512):
+        chunk = cases[start : start + 512]
+        for case, scores in zip(chunk, target.score(chunk), strict=True):
+            top = top_outcomes(target, case, scores, 3)
+            pairs.append((case, top[int(case_seed(seed, case, "prose").integers(len(top)))]))
+    asker = Asker(target.outcomes, target.parts)
+    groups: list[list[Record]] = []
+    for (case, outcome), (evidence, claims) in zip(
+        pairs, checked_claims(target, pairs), strict=True
+    ):
+        titles = named_titles(target, case, outcome)
+        groups.append([prose_record(asker, case, evidence, claims, titles)])
+    return groups

@@ -1,0 +1,351 @@
+"""The surrogate: answers a task's questions by id, and lives in a folder without base weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from innerview.alignment.records import Record
+from innerview.alignment.tasks import NO, YES
+from innerview.alignment.templates import LIST_SEPARATOR
+from innerview.data.tables import Catalogue
+from innerview.errors import SurrogateError
+from innerview.surrogate.base import BaseModel, DtypeName, load_base
+from innerview.surrogate.checkpoint import load_tensors, replace_folder, sha256_of, trained_tensors
+from innerview.surrogate.decode import Constraint, Free, OneOf, Ordering, Sequenced, Trie, decode
+from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
+from innerview.surrogate.projector import ProjectorSet
+from innerview.surrogate.prompts import PromptEncoder
+from innerview.surrogate.start import add_lora, fit_projectors
+from innerview.surrogate.train import Progress, TrainSettings, TrainSummary, train
+from innerview.surrogate.vectors import VectorTable
+from innerview.targets.protocol import Target
+
+__all__ = ["Surrogate"]
+
+_VERSION = 1
+_PROSE_TOKENS = 220
+
+
+class Surrogate:
+    """A language model that stands in for one target.
+
+    ``target`` is asked for catalogues and vectors only; no method scores anything with it.
+    """
+
+    def __init__(
+        self, base: BaseModel, target: Target, *, lora_rank: int = 16, seed: int = 0
+    ) -> None:
+        self.base, self.target = base, target
+        self.encoder = PromptEncoder(base.tokenizer, target.parts)
+        self.vectors = VectorTable(target)
+        self.model = add_lora(base, rank=lora_rank, alpha=2 * lora_rank, seed=seed)
+        self.model.vectors = self.vectors
+        self.model.eval()
+        self.lora_rank = lora_rank
+        self.manifest: dict[str, Any] = {}
+
+    # -- making one -------------------------------------------------------------------------
+
+    def align(
+        self,
+        groups: Sequence[Sequence[Record]],
+        settings: TrainSettings,
+        *,
+        folder: Path,
+        features: int = 2048,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> TrainSummary:
+        """Fit the projectors in closed form, then train adapters and projectors on records.
+
+        Args:
+            groups: records in the order of training, those that share a context together.
+            settings: of the training.
+            folder: for checkpoints and the log.
+            features: width of the projectors' hidden layer.
+            on_progress: called every few steps.
+        """
+        explained: dict[str, float] = {}
+        if self.target.capabilities.vectors:
+            cases = [
+                (r.parts[: r.visible], r.label["top"])
+                for group in groups
+                for r in group
+                if r.task == "retrieval"
+            ]
+            explained = fit_projectors(
+                self.target, self.model, self.encoder, self.vectors, cases,
+                features=features, seed=settings.seed,
+            )  # fmt: skip
+        trees = (
+            tree
+            for group in groups
+            for tree in trees_of(group, self.encoder, self.vectors, max_tokens=settings.max_tokens)
+        )
+        rows = list(pack_rows(trees, max_tokens=settings.max_tokens))
+        summary = train(
+            self.model, rows, self.vectors, settings,
+            pad_id=self.base.tokenizer.eos_token_id, folder=folder, on_progress=on_progress,
+        )  # fmt: skip
+        self.manifest |= {
+            "training": asdict(summary),
+            "settings": asdict(settings),
+            "projector_start": {k: round(v, 4) for k, v in explained.items()},
+            "n_records": sum(len(g) for g in groups),
+        }
+        return summary
+
+    def save(self, folder: Path, *, provenance: Mapping[str, Any]) -> None:
+        """Write ``lora/`` (PEFT's format), ``projectors.safetensors`` and ``manifest.json``.
+
+        bfloat16, without the base weights; beside first, then renamed into place.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".surrogate-", dir=folder.parent))
+        try:
+            self._save_files(beside)
+            files = sorted(f for f in beside.rglob("*") if f.is_file())
+            manifest = {
+                "version": _VERSION,
+                "base": self.base.name,
+                "lora_rank": self.lora_rank,
+                "projectors": self.model.projectors.settings if self.model.projectors else None,
+                "target": self.target.fingerprint,
+                **self.manifest,
+                **provenance,
+                "sha256": {str(f.relative_to(beside)): sha256_of(f) for f in files},
+            }
+            (beside / "manifest.json").write_text(
+                json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8"
+            )
+            for name in ("training.jsonl",):
+                if (folder / name).exists():
+                    shutil.copy(folder / name, beside / name)
+            replace_folder(beside, folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    def _save_files(self, beside: Path) -> None:
+        from peft import get_peft_model_state_dict
+
+        lora = beside / "lora"
+        lora.mkdir()
+        language_model = self.model.language_model
+        state = get_peft_model_state_dict(language_model)
+        save_file(
+            {k: v.detach().to(torch.bfloat16).contiguous().cpu() for k, v in state.items()},
+            lora / "adapter_model.safetensors",
+        )
+        config = language_model.peft_config["default"].to_dict()
+        config |= {"inference_mode": True, "base_model_name_or_path": self.base.name}
+        config["target_modules"] = sorted(config["target_modules"])
+        (lora / "adapter_config.json").write_text(
+            json.dumps(config, indent=1, sort_keys=True, default=str), encoding="utf-8"
+        )
+        if self.model.projectors is not None:
+            own = {
+                n.removeprefix("projectors."): t
+                for n, t in trained_tensors(self.model).items()
+                if n.startswith("projectors.")
+            }
+            save_file(
+                {k: v.to(torch.bfloat16).contiguous().cpu() for k, v in own.items()},
+                beside / "projectors.safetensors",
+            )
+
+    @classmethod
+    def load(cls, folder: Path | str, target: Target, *, dtype: DtypeName = "auto") -> Surrogate:
+        """Load a saved surrogate onto its base.
+
+        Raises:
+            SurrogateError: a file is missing, changed or of another version, or the surrogate
+                was aligned with another target.
+        """
+        folder = Path(folder)
+        manifest = _read_manifest(folder)
+        if manifest["target"] != target.fingerprint:
+            raise SurrogateError(
+                f"{folder} was aligned with target {manifest['target'][:12]}…, this one is "
+                f"{target.fingerprint[:12]}…; align it anew"
+            )
+        surrogate = cls(
+            load_base(manifest["base"], dtype=dtype), target, lora_rank=manifest["lora_rank"]
+        )
+        surrogate.manifest = manifest
+        surrogate._load_files(folder, manifest)
+        return surrogate
+
+    def _load_files(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        shape = manifest["projectors"]
+        if shape is not None:
+            self.model.projectors = ProjectorSet(
+                shape["d"], shape["h"], shared_parts=shape["shared_parts"],
+                features=shape["features"],
+            ).to(next(self.model.language_model.parameters()).device)  # fmt: skip
+        try:
+            lora = load_file(folder / "lora" / "adapter_model.safetensors")
+            projected = load_file(folder / "projectors.safetensors") if shape is not None else {}
+        except (OSError, SafetensorError) as error:
+            raise SurrogateError(f"{folder}: {error}") from None
+        tensors = {
+            f"language_model.{k.replace('.weight', '.default.weight')}": v for k, v in lora.items()
+        }
+        tensors |= {f"projectors.{k}": v for k, v in projected.items()}
+        load_tensors(self.model, tensors, source=folder)
+
+    # -- asking it --------------------------------------------------------------------------
+
+    @cached_property
+    def _outcome_trie(self) -> Trie:
+        return self._trie(self.target.outcomes, self.target.outcomes.ids)
+
+    @cached_property
+    def _part_trie(self) -> Trie:
+        if self.target.parts is self.target.outcomes:
+            return self._outcome_trie
+        return self._trie(self.target.parts, self.target.parts.ids)
+
+    def _trie(self, catalogue: Catalogue, ids: Sequence[str]) -> Trie:
+        return Trie({i: self._title_ids(catalogue.title(i)) for i in ids})
+
+    def _title_ids(self, title: str) -> tuple[int, ...]:
+        return self.encoder.answer_ids(f" {title}")[: -len(self.encoder.frame.end_of_answer)]
+
+    @property
+    def _end(self) -> int:
+        return self.encoder.frame.end_of_answer[0]
+
+    @property
+    def _separator(self) -> tuple[int, ...]:
+        return self.encoder.text(LIST_SEPARATOR)
+
+    def _constraint(self, record: Record) -> Constraint:
+        outcomes, parts, label = self.target.outcomes, self.target.parts, record.label
+        seen = set(record.parts[: record.visible])
+        match record.task:
+            case "ranking":
+                trie = self._trie(outcomes, label["shown"])
+                n = len(label["shown"])
+                return Ordering(Sequenced(trie, self._separator, self._end, n), n)
+            case "attribution":
+                return OneOf(self._trie(parts, sorted(seen)), self._end)
+            case "history":
+                n = max(1, record.visible)
+                return Sequenced(self._part_trie, self._separator, self._end, n)
+            case "item_title" | "item_similar":
+                return OneOf(self._outcome_trie, self._end)
+            case "retrieval":
+                return OneOf(self._outcome_trie, self._end, frozenset(seen))
+            case _:
+                return Free(self._end)
+
+    def answer(
+        self,
+        records: Sequence[Record],
+        *,
+        batch_size: int = 16,
+        max_new_tokens: int = _PROSE_TOKENS,
+    ) -> list[Any]:
+        """Answers by id, in the order of the records.
+
+        Retrieval gives up to five outcome ids, best first; ranking and history lists of ids;
+        interest the probability of yes; item_title, item_similar and attribution one id; other
+        tasks text.
+        """
+        values: list[Any] = [None] * len(records)
+        yes_no = [i for i, r in enumerate(records) if r.task == "interest"]
+        for i, p in zip(yes_no, self._probabilities([records[i] for i in yes_no]), strict=True):
+            values[i] = p
+        for beams, tasks in ((5, ("retrieval",)), (1, None)):
+            chosen = [
+                i
+                for i, r in enumerate(records)
+                if r.task != "interest" and (r.task in tasks if tasks else r.task != "retrieval")
+            ]
+            decoded = self._decode([records[i] for i in chosen], beams, batch_size, max_new_tokens)
+            for i, found in zip(chosen, decoded, strict=True):
+                values[i] = found
+        return values
+
+    def _decode(
+        self, records: Sequence[Record], beams: int, batch_size: int, max_new_tokens: int
+    ) -> list[Any]:
+        prompts = [self._prompt(r) for r in records]
+        constraints = [self._constraint(r) for r in records]
+        found = decode(
+            self.model, prompts, constraints,
+            n_beams=beams, max_new_tokens=max_new_tokens, batch_size=batch_size,
+        )  # fmt: skip
+        if beams > 1:
+            return [tuple(b.value for b in group if b.complete) for group in found]
+        values = [
+            group[0].value if group[0].complete else constraint.value(group[0].tokens)
+            for group, constraint in zip(found, constraints, strict=True)
+        ]
+        return [
+            self._text(v) if isinstance(c, Free) else v
+            for v, c in zip(values, constraints, strict=True)
+        ]
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        text: str = self.base.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text.strip()
+
+    def _prompt(self, record: Record) -> Tree:
+        (tree,) = trees_of([record], self.encoder, self.vectors, with_answer=False)
+        return tree
+
+    def _probabilities(self, records: Sequence[Record], *, rows_per_batch: int = 8) -> list[float]:
+        """Probability of yes against no, every question of a case in one packed pass."""
+        if not records:
+            return []
+        yes, no = (self.encoder.text(f" {word}")[0] for word in (YES, NO))
+        order = sorted(range(len(records)), key=lambda i: repr(records[i].context_key))
+        trees = trees_of([records[i] for i in order], self.encoder, self.vectors)
+        rows = list(pack_rows(trees, max_tokens=512, open_rows=0))
+        found: list[float] = []
+        for start in range(0, len(rows), rows_per_batch):
+            batch = collate(
+                rows[start : start + rows_per_batch], self.vectors,
+                pad_id=self.base.tokenizer.eos_token_id,
+            )  # fmt: skip
+            logits = self.model.run(batch)
+            first = torch.ones(len(batch.answer_records), dtype=torch.bool)
+            first[1:] = batch.answer_records[1:] != batch.answer_records[:-1]
+            odds = logits[first][:, yes] - logits[first][:, no]
+            found += torch.sigmoid(odds).tolist()
+        out = [0.0] * len(records)
+        for i, p in zip(order, found, strict=True):
+            out[i] = p
+        return out
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version, hashes = manifest["version"], dict(manifest["sha256"])
+        base, target, rank = manifest["base"], manifest["target"], manifest["lora_rank"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SurrogateError(f"{path} is no manifest of a surrogate: {error!r}") from None
+    if version != _VERSION:
+        raise SurrogateError(f"{path} has version {version!r}; this Innerview reads {_VERSION}")
+    if not (isinstance(base, str) and isinstance(target, str) and isinstance(rank, int)):
+        raise SurrogateError(f"{path}: base, target or lora_rank has the wrong type")
+    for name, wanted in hashes.items():
+        file = folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute() or file.is_symlink():
+            raise SurrogateError(f"{path} names a file outside its folder: {name!r}")
+        if not file.is_file() or sha256_of(file) != wanted:
+            raise SurrogateError(f"{file} is missing or changed since it was saved")
+    return manifest
