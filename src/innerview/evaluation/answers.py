@@ -1,0 +1,191 @@
+"""Answers to alignment records, whoever gave them, and the metrics of a set of them.
+
+An answerer takes records and yields one value per record, in order. Knows nothing of how they
+were made: a surrogate, a table and a coin are judged alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from innerview.alignment.records import Form, Record, Task
+from innerview.errors import RecordError
+from innerview.evaluation import metrics
+from innerview.evaluation.bootstrap import Figure, bootstrap_auc, bootstrap_mean
+
+__all__ = ["METRICS", "Answer", "AnswerValue", "alignment_metrics", "paired_answers"]
+
+AnswerValue = tuple[str, ...] | float | str
+"""By task: ids best first (retrieval, at most 5; ranking; history), a probability of yes from 0
+to 1 (interest), an id (item_title, item_similar, attribution), or text (all else)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an answerer said to one record.
+
+    Attributes:
+        index: place of the record among those that were asked.
+        case_id: of the record; empty where it has no case.
+        value: by task, see ``AnswerValue``.
+    """
+
+    index: int
+    case_id: str
+    task: Task
+    form: Form
+    value: AnswerValue
+
+
+Judge = Callable[[Record, AnswerValue], float | None]
+
+_LISTS: frozenset[Task] = frozenset({"retrieval", "ranking", "history"})
+_IDS: frozenset[Task] = frozenset({"item_title", "item_similar", "attribution"})
+
+
+def paired_answers(records: Sequence[Record], values: Sequence[AnswerValue]) -> list[Answer]:
+    """One checked answer per record, in order; lists become tuples.
+
+    Raises:
+        RecordError: the numbers differ, or a value does not fit its task.
+    """
+    if len(records) != len(values):
+        raise RecordError(f"{len(values)} answers to {len(records)} records; expected one each")
+    return [
+        Answer(at, record.case_id, record.task, record.form, _fitting(record, value, at))
+        for at, (record, value) in enumerate(zip(records, values, strict=True))
+    ]
+
+
+def _fitting(record: Record, value: AnswerValue, at: int) -> AnswerValue:
+    if record.task in _LISTS:
+        if isinstance(value, tuple | list) and all(isinstance(v, str) for v in value):
+            return tuple(value)
+        expected = "a list of ids"
+    elif record.task == "interest":
+        if isinstance(value, int | float) and 0.0 <= value <= 1.0:
+            return float(value)
+        expected = "a probability from 0 to 1"
+    elif isinstance(value, str):
+        return value
+    else:
+        expected = "an id" if record.task in _IDS else "a text"
+    raise RecordError(f"answer {at} to a {record.task} record is {value!r}; expected {expected}")
+
+
+def _top_hit(record: Record, value: AnswerValue) -> float:
+    return metrics.hit(_ids(value), record.label["top"][0])
+
+
+def _top_gain(record: Record, value: AnswerValue) -> float:
+    return metrics.reciprocal_gain(_ids(value), record.label["top"][0])
+
+
+def _ranking(gains: Callable[[int], list[float]]) -> Judge:
+    def judge(record: Record, value: AnswerValue) -> float | None:
+        ranked = record.label["ranked"]
+        # One outcome is in order whatever is said: no question was asked.
+        if len(ranked) < 2:
+            return None
+        return metrics.ranking_ndcg(_ids(value), ranked, gains(len(ranked)))
+
+    return judge
+
+
+def _tau(record: Record, value: AnswerValue) -> float | None:
+    ranked = record.label["ranked"]
+    return metrics.kendall_tau(_ids(value), ranked) if len(ranked) > 1 else None
+
+
+def _interest(record: Record, value: AnswerValue) -> float:
+    return metrics.interest_correct(_probability(value), bool(record.label["liked"]))
+
+
+def _recall(record: Record, value: AnswerValue) -> float:
+    return metrics.history_recall(_ids(value), record.label["parts"])
+
+
+def _precision(record: Record, value: AnswerValue) -> float:
+    return metrics.history_precision(_ids(value), record.label["parts"])
+
+
+def _exact(name: str) -> Judge:
+    return lambda record, value: float(value == record.label[name])
+
+
+_JUDGES: Mapping[str, tuple[Task, Judge]] = {
+    "retrieval_hr5": ("retrieval", _top_hit),
+    "retrieval_ndcg5": ("retrieval", _top_gain),
+    "ranking_ndcg5_reference": ("ranking", _ranking(metrics.reference_gains)),
+    "ranking_ndcg5": ("ranking", _ranking(metrics.linear_gains)),
+    "ranking_kendall": ("ranking", _tau),
+    "interest_accuracy": ("interest", _interest),
+    "history_recall": ("history", _recall),
+    "history_precision": ("history", _precision),
+    "item_recovery": ("item_title", _exact("outcome")),
+    "attribution_accuracy": ("attribution", _exact("part")),
+}
+
+METRICS: tuple[str, ...] = (
+    "retrieval_hr5", "retrieval_ndcg5", "ranking_ndcg5_reference", "ranking_ndcg5",
+    "ranking_kendall", "interest_accuracy", "interest_auc", "history_recall",
+    "history_precision", "item_recovery", "attribution_accuracy",
+)  # fmt: skip
+"""Every alignment metric, in the order in which tables show them."""
+
+
+def alignment_metrics(
+    records: Sequence[Record], values: Sequence[AnswerValue], *, seed: int = 0
+) -> dict[str, Figure]:
+    """How well answers agree with the target: one figure per metric whose task occurs.
+
+    Args:
+        records: questions of one form's test, with the target's labels.
+        values: one answer per record, in order; see ``AnswerValue``.
+        seed: of the bootstrap.
+
+    Raises:
+        RecordError: the numbers differ, or a value does not fit its task.
+    """
+    answers = paired_answers(records, values)
+    found: dict[str, Figure] = {}
+    for name, (task, judge) in _JUDGES.items():
+        judged = [
+            (result, _cluster(records[a.index]))
+            for a in answers
+            if a.task == task and (result := judge(records[a.index], a.value)) is not None
+        ]
+        if judged:
+            found[name] = bootstrap_mean([r for r, _ in judged], [c for _, c in judged], seed=seed)
+    found |= _interest_auc(records, answers, seed)
+    return {name: found[name] for name in METRICS if name in found}
+
+
+def _interest_auc(
+    records: Sequence[Record], answers: Sequence[Answer], seed: int
+) -> dict[str, Figure]:
+    asked = [(records[a.index], a) for a in answers if a.task == "interest"]
+    liked = [bool(record.label["liked"]) for record, _ in asked]
+    if len(set(liked)) < 2:
+        return {}
+    scores = [_probability(answer.value) for _, answer in asked]
+    cases = [_cluster(record) for record, _ in asked]
+    return {"interest_auc": bootstrap_auc(scores, liked, cases, seed=seed)}
+
+
+def _cluster(record: Record) -> tuple[str, str]:
+    """What hangs together: a case; for questions without one, the outcome asked about."""
+    if record.case_id:
+        return ("case", record.case_id)
+    return ("outcome", str(record.label.get("outcome", "")))
+
+
+def _ids(value: AnswerValue) -> tuple[str, ...]:
+    assert isinstance(value, tuple)
+    return value
+
+
+def _probability(value: AnswerValue) -> float:
+    assert isinstance(value, float)
+    return value

@@ -1,0 +1,137 @@
+"""What one answer, or many, are worth: pure functions on ids and numbers.
+
+Every metric compares with what the target said, never with what really happened. Facts about
+the reference are RecExplainer's (arXiv 2311.10947) and its published ``inference.py``.
+
+Axes: N answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+__all__ = [
+    "REFERENCE_GAINS",
+    "auc",
+    "history_precision",
+    "history_recall",
+    "hit",
+    "interest_correct",
+    "kendall_tau",
+    "linear_gains",
+    "ranking_ndcg",
+    "reciprocal_gain",
+    "reference_gains",
+    "reference_history_coverage",
+]
+
+REFERENCE_GAINS = (1000.0, 100.0, 10.0, 1.0)
+"""Gains of the target's first four in the reference; all later ones gain nothing."""
+
+
+def hit(answers: Sequence[str], truth: str, *, k: int = 5) -> float:
+    """1 if the target's first outcome is among the first ``k`` answers, else 0."""
+    return float(truth in answers[:k])
+
+
+def reciprocal_gain(answers: Sequence[str], truth: str, *, k: int = 5) -> float:
+    """NDCG@k with one relevant outcome: 1 / log2(1 + place of the truth), 0 if it is missing."""
+    if truth not in answers[:k]:
+        return 0.0
+    return float(1.0 / np.log2(2.0 + list(answers).index(truth)))
+
+
+def reference_gains(n: int) -> list[float]:
+    """Gains 1000, 100, 10, 1, 0, … by the target's order of ``n`` outcomes.
+
+    The paper does not state them; they are in its code, and explain its random row of 0.61. They
+    make the metric nearly "was the best one put first": that alone scores 0.936 or more.
+    """
+    return [*REFERENCE_GAINS, *[0.0] * n][:n]
+
+
+def linear_gains(n: int) -> list[float]:
+    """Gains n-1, …, 1, 0 by the target's order; of five outcomes in random order, NDCG is 0.805."""
+    return [float(gain) for gain in range(n - 1, -1, -1)]
+
+
+def ranking_ndcg(
+    answers: Sequence[str], ranked: Sequence[str], gains: Sequence[float], *, k: int = 5
+) -> float:
+    """NDCG@k of an order, with gains by the target's order.
+
+    An answer that is not among the ranked, or is repeated, keeps its place and gains nothing.
+
+    Args:
+        answers: ids, best first.
+        ranked: the same ids in the target's order.
+        gains: one per ranked id, falling.
+    """
+    left = dict(zip(ranked, gains, strict=True))
+    got = sum(left.pop(a, 0.0) / np.log2(2.0 + place) for place, a in enumerate(answers[:k]))
+    best = sum(gain / np.log2(2.0 + place) for place, gain in enumerate(gains[:k]))
+    return float(got / best) if best else 1.0
+
+
+def kendall_tau(answers: Sequence[str], ranked: Sequence[str]) -> float:
+    """Kendall's tau between an answered order and the target's: 1 equal, -1 reversed.
+
+    Outcomes missing from the answer come last and are tied among themselves; a tied pair counts
+    for neither side (tau-a). Answers that are not among the ranked are ignored.
+    """
+    if len(ranked) < 2:
+        return 1.0
+    place = {a: at for at, a in reversed(list(enumerate(answers)))}
+    last = len(answers)
+    pairs = list(combinations([place.get(r, last) for r in ranked], 2))
+    return float(sum(np.sign(later - earlier) for earlier, later in pairs) / len(pairs))
+
+
+def interest_correct(probability: float, liked: bool) -> float:
+    """1 if the answer, yes from one half on, is the target's; the reference ties to yes too."""
+    return float((probability >= 0.5) == liked)
+
+
+def auc(scores: npt.ArrayLike, liked: npt.ArrayLike) -> float:
+    """Chance that a liked outcome scores above a disliked one; ties count half.
+
+    Args:
+        scores: (N,) probabilities, pooled over cases.
+        liked: (N,) bool.
+
+    Returns:
+        NaN where either kind is missing.
+    """
+    values, kinds = np.asarray(scores, dtype=np.float64), np.asarray(liked, dtype=bool)
+    n_liked, n_other = int(kinds.sum()), int((~kinds).sum())
+    if not n_liked or not n_other:
+        return float("nan")
+    above = rankdata(values)[kinds].sum() - n_liked * (n_liked + 1) / 2.0
+    return float(above / (n_liked * n_other))
+
+
+def history_recall(answers: Sequence[str], truth: Sequence[str]) -> float:
+    """Share of the distinct true parts that were named; a repeated answer counts once."""
+    true = set(truth)
+    return len(true & set(answers)) / len(true) if true else 1.0
+
+
+def history_precision(answers: Sequence[str], truth: Sequence[str]) -> float:
+    """Share of the distinct named parts that are true; 0 where none was named."""
+    named = set(answers)
+    return len(named & set(truth)) / len(named) if named else 0.0
+
+
+def reference_history_coverage(answers: Sequence[str], truth: Sequence[str]) -> float:
+    """The reference's history coverage, for comparison only: it counts duplicates.
+
+    Of the first n answers (n true parts) the share that is true; repeating one true part n times
+    scores 1. Recall above is what Innerview reports.
+    """
+    true = set(truth)
+    return sum(a in true for a in answers[: len(truth)]) / len(truth) if truth else 1.0

@@ -1,0 +1,92 @@
+"""Intervals: seeded, by case, and as wide as theory says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from innerview.errors import RecordError
+from innerview.evaluation import bootstrap
+from innerview.evaluation.bootstrap import Figure, bootstrap_auc, bootstrap_mean
+from innerview.evaluation.metrics import auc
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.integers(0, 6).map(str), st.booleans()),
+        min_size=1, max_size=40,
+    ),
+    st.randoms(use_true_random=False),
+)  # fmt: skip
+def test_interval_holds_the_value_whatever_the_order_of_answers(drawn, random) -> None:  # type: ignore[no-untyped-def]
+    def figures(rows):  # type: ignore[no-untyped-def]
+        values, cases, liked = ([row[at] for row in rows] for at in range(3))
+        mean = bootstrap_mean(values, cases, n_resamples=200)
+        if len(set(liked)) < 2:
+            return [mean]
+        return [mean, bootstrap_auc(values, liked, cases, n_resamples=200)]
+
+    shuffled = random.sample(drawn, len(drawn))
+    for one, other in zip(figures(drawn), figures(shuffled), strict=True):
+        assert one.low <= one.value <= one.high
+        assert one.n == len({case for _, case, _ in drawn})
+        # Sums in another order differ by rounding.
+        assert (one.low, one.value, one.high) == pytest.approx((other.low, other.value, other.high))
+
+
+def test_mean_of_one_answer_per_case_has_the_width_of_a_binomial() -> None:
+    n = 400
+    values = [1.0] * 120 + [0.0] * 280
+    figure = bootstrap_mean(values, list(range(n)), seed=1)
+    half = 1.96 * np.sqrt(0.3 * 0.7 / n)
+    # 2,000 resamples place a percentile within about 5 % of the half-width.
+    assert figure.value == pytest.approx(0.3)
+    assert (figure.high - figure.low) / 2 == pytest.approx(half, rel=0.1)
+
+
+def test_answers_of_one_case_are_not_counted_as_independent() -> None:
+    values = [1.0, 0.0] * 30
+    alone = bootstrap_mean(np.repeat(values, 10).tolist(), list(range(600)))
+    together = bootstrap_mean(np.repeat(values, 10).tolist(), np.repeat(range(60), 10).tolist())
+    assert together.high - together.low > 2.5 * (alone.high - alone.low)
+    assert (alone.n, together.n) == (600, 60)
+
+
+def test_auc_resamples_agree_with_the_plain_formula() -> None:
+    rng = np.random.default_rng(0)
+    scores, liked, cases = rng.integers(0, 5, 30) / 4, rng.random(30) < 0.5, rng.integers(0, 8, 30)
+    figure = bootstrap_auc(scores.tolist(), liked.tolist(), cases.tolist(), n_resamples=300)
+    drawn = []
+    for times in np.concatenate(list(bootstrap._resamples(8, 30, 0, 300))).astype(int):
+        rows = np.concatenate([np.flatnonzero(cases == c) for c in np.repeat(range(8), times)])
+        drawn.append(auc(scores[rows], liked[rows]))
+    assert (figure.low, figure.high) == pytest.approx(np.nanpercentile(drawn, [2.5, 97.5]))
+    assert figure.value == pytest.approx(auc(scores, liked))
+
+
+def test_resampling_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, cases = list(np.linspace(0, 1, 50)), list(range(50))
+    whole = bootstrap_mean(values, cases)
+    monkeypatch.setattr(bootstrap, "_MAX_VALUES", 777)
+    assert bootstrap_mean(values, cases) == whole
+
+
+def test_seed_decides() -> None:
+    values, cases = list(np.linspace(0, 1, 50) ** 2), list(range(50))
+    assert bootstrap_mean(values, cases, seed=1) == bootstrap_mean(values, cases, seed=1)
+    assert bootstrap_mean(values, cases, seed=1) != bootstrap_mean(values, cases, seed=2)
+
+
+def test_nothing_to_resample_is_an_error() -> None:
+    with pytest.raises(RecordError, match="0 answers about 0 cases"):
+        bootstrap_mean([], [])
+    with pytest.raises(RecordError, match="only one kind"):
+        bootstrap_auc([0.1, 0.2], [True, True], ["a", "b"])
+
+
+def test_figure_survives_its_wire_form() -> None:
+    figure = Figure(0.5, 0.4, 0.6, 12)
+    assert Figure.from_dict(figure.to_dict()) == figure
