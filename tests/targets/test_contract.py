@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from innerview.errors import CaseError
+from innerview.errors import BundleError, CaseError
 from innerview.targets import BundleTarget, Case, Contents, Target, load_bundle, save_bundle
 from innerview.targets.manifest import OnnxEncoder
 from innerview.targets.onnx_export import export_encoder
@@ -101,6 +102,21 @@ class TestOnnxBundle(BundleContract):
             row[-len(case.parts) :] = torch.tensor(target.parts.rows(case.parts)) + 1
         expected = Recency(target.part_vectors).eval()(fed).numpy()
         np.testing.assert_allclose(target.case_vectors(cases), expected, atol=1e-6)
+
+
+def test_onnx_that_reads_another_file_is_refused(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    whole = onnx.load_from_string(onnx_contents().onnx)
+    onnx.save(whole, tmp_path / "e.onnx", save_as_external_data=True, size_threshold=0)
+    split = replace(onnx_contents(), onnx=(tmp_path / "e.onnx").read_bytes())
+    with pytest.raises(BundleError, match="refers to data outside the file"):
+        BundleTarget(split)
+
+
+def test_onnx_of_another_session_length_is_refused() -> None:
+    contents = replace(onnx_contents(), spec=OnnxEncoder(session_length=7))
+    with pytest.raises(BundleError, match=r"expected \(N, 7\)"):
+        BundleTarget(contents)
 
 
 class TestScripted(TargetContract):

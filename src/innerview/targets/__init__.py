@@ -7,6 +7,7 @@ from innerview.targets.load import load_bundle
 from innerview.targets.metrics import ConstantSurrogate, HeldOut, constant_surrogate
 from innerview.targets.protocol import Capabilities, Case, QueryCounter, Target
 from innerview.targets.train_als import AlsSettings, train_als
+from innerview.targets.train_sasrec import SasrecSettings, train_sasrec
 from innerview.targets.training import TrainingData
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "HeldOut",
     "Provenance",
     "QueryCounter",
+    "SasrecSettings",
     "Target",
     "TrainingData",
     "check_bundle",
@@ -28,4 +30,5 @@ __all__ = [
     "load_bundle",
     "save_bundle",
     "train_als",
+    "train_sasrec",
 ]

@@ -57,10 +57,10 @@ def item_knn(
         floor = np.partition(similar, -neighbours, axis=1)[:, -neighbours, None]
         similar[similar < floor] = 0.0
 
+    kept = sparse.csr_matrix(similar)
+
     def score(cases: Sequence[Case]) -> FloatArray:
-        out = np.empty((len(cases), len(outcomes)), dtype=np.float32)
-        for row, case in zip(out, cases, strict=True):
-            row[:] = similar[outcomes.rows(case.parts)].sum(axis=0)
-        return out
+        parts = interaction_matrix({str(i): c.parts for i, c in enumerate(cases)}, outcomes)
+        return np.asarray((parts @ kept).toarray(), dtype=np.float32)
 
     return score

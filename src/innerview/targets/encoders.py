@@ -17,6 +17,8 @@ from innerview.targets.protocol import FloatArray, IntArray
 __all__ = ["AlsEncoder", "CaseEncoder", "MeanEncoder", "OnnxSessionEncoder", "SumEncoder"]
 
 DoubleArray = npt.NDArray[np.float64]
+_EXTERNAL = b"\x0a\x08location\x12"
+"""How a tensor names a file of its own in the ONNX wire format (key of ``external_data``)."""
 
 
 class CaseEncoder(Protocol):
@@ -117,6 +119,8 @@ class OnnxSessionEncoder:
     def __init__(self, model: bytes, *, session_length: int, width: int, threads: int = 1) -> None:
         import onnxruntime as ort
 
+        if _EXTERNAL in model:
+            raise BundleError("encoder.onnx: refers to data outside the file; export it whole")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

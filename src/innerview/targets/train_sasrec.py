@@ -21,11 +21,12 @@ from innerview.errors import MissingExtraError
 from innerview.targets.bundle import BundleTarget
 from innerview.targets.export import Provenance, data_hash, save_bundle, versions_of
 from innerview.targets.metrics import evaluate
-from innerview.targets.sasrec_export import SasrecAnswers, agreement, check_answers, to_contents
 from innerview.targets.training import TrainingData, sample_cases, training_report
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from innerview.targets.sasrec_export import SasrecAnswers
 
 __all__ = ["SasrecSettings", "train_sasrec"]
 
@@ -78,6 +79,8 @@ def train_sasrec(
         MissingExtraError: ``rectools`` with torch, or ``onnx``, is not installed.
         BundleError: the folder exists and ``overwrite`` is off, or the export disagrees.
     """
+    from innerview.targets.sasrec_export import agreement, check_answers, to_contents
+
     settings = settings or SasrecSettings()
     data = data.known()
     started = time.perf_counter()
@@ -106,6 +109,8 @@ def _fit(
     data: TrainingData, settings: SasrecSettings, seed: int
 ) -> tuple[SasrecAnswers, list[float]]:
     """The model with the weights of its best look, and valid NDCG@10 of every look."""
+    from innerview.targets.sasrec_export import SasrecAnswers
+
     model = _new_model(settings, seed)
     dataset = _dataset(data)
     looks: list[float] = []
