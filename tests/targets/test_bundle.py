@@ -234,6 +234,24 @@ def test_existing_folder_is_kept_unless_overwriting(als_folder: Path) -> None:
     assert [path.name for path in als_folder.parent.iterdir()] == ["als"]  # nothing left beside
 
 
+def test_failed_write_leaves_the_old_bundle_in_place(
+    als_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_bundle(als_folder).fingerprint
+    rename = Path.rename
+
+    def full(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(BundleError, match="No space left on device"):
+        save_bundle(als_folder, als_contents(), overwrite=True)
+    assert load_bundle(als_folder).fingerprint == before
+    assert [path.name for path in als_folder.parent.iterdir()] == ["als"]
+
+
 def test_bundle_with_nan_is_not_written(tmp_path: Path) -> None:
     contents = als_contents()
     contents.outcome_vectors[0, 0] = np.nan

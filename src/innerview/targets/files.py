@@ -128,6 +128,19 @@ def _sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def _exchange(fresh: Path, path: Path, old: Path) -> None:
+    """Put ``fresh`` in the place of ``path``; what stood there comes back if that fails."""
+    replaced = path.exists()
+    if replaced:
+        path.rename(old)
+    try:
+        fresh.rename(path)
+    except OSError:
+        if replaced:
+            old.rename(path)
+        raise
+
+
 def write_folder(path: Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> None:
     """Write a folder in one step: beside its place, synced, then renamed.
 
@@ -147,9 +160,7 @@ def write_folder(path: Path, files: Mapping[str, bytes], *, overwrite: bool = Fa
         for name, data in files.items():
             _write_synced(fresh / name, data)
         _sync_folder(fresh)
-        if path.exists():
-            path.rename(beside / "old")
-        fresh.rename(path)
+        _exchange(fresh, path, beside / "old")
         _sync_folder(path.parent)
     except OSError as error:
         raise BundleError(f"{path}: cannot be written ({error.strerror})") from None
