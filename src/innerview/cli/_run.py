@@ -1,0 +1,152 @@
+"""``innerview demo`` and ``run``: the whole job; ``label``, ``align``, ``evaluate``, ``report``:
+one stage of it each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from innerview.cli import _options as opt
+from innerview.cli._progress import progress
+from innerview.cli._result import show_run
+
+__all__ = ["add_to"]
+
+DEMO_FOLDER = Path("runs/demo")
+BUDGET = "25m"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (demo, run, label, align, evaluate, report):
+        app.command()(command)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = DEMO_FOLDER,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Train target and surrogate here.")
+    ] = False,
+    time_budget: opt.Budget = BUDGET,
+    seed: opt.Seed = 0,
+    as_json: opt.AsJson = False,
+) -> None:
+    """The whole job on the data set that comes with the package.
+
+    Target and surrogate come with it too, unless --from-scratch is given; --time-budget and
+    --seed are for that.
+    """
+    budget = opt.seconds(time_budget)
+    from innerview import pipeline
+
+    with progress() as say:
+        if from_scratch:
+            settings = pipeline.RunSettings(
+                interactions=None, items=None, out=out, time_budget_s=budget, seed=seed
+            )
+            folder = pipeline.run(settings, say)
+        else:
+            folder = pipeline.demo(out, say)
+    show_run(folder, as_json=as_json, example=True)
+
+
+def run(
+    *,
+    interactions: opt.InteractionsFile,
+    out: Annotated[Path, typer.Option(help="Folder of the run; a killed run goes on there.")],
+    items: opt.ItemsFile = None,
+    format: opt.Format = "auto",
+    user_col: opt.UserCol = "user_id",
+    item_col: opt.ItemCol = "item_id",
+    time_col: opt.TimeCol = "timestamp",
+    no_time: opt.NoTime = False,
+    title_col: opt.TitleCol = "title",
+    noun: opt.Noun = "item",
+    target: opt.TargetName = "als",
+    split: opt.Split = "auto",
+    k_core: opt.KCore = 5,
+    base: opt.Base = "smollm2-135m-instruct",
+    time_budget: opt.Budget = BUDGET,
+    n_explain: opt.NExplain = 20,
+    n_test: opt.NTest = 400,
+    seed: opt.Seed = 0,
+    as_json: opt.AsJson = False,
+) -> None:
+    """The whole job on your tables.
+
+    Target, labels, surrogate, explanations, report. The same command goes on where a killed one
+    stopped.
+    """
+    budget = opt.seconds(time_budget)
+    from innerview import pipeline
+
+    settings = pipeline.RunSettings(
+        interactions=interactions,
+        items=items,
+        out=out,
+        format=format,
+        user_col=user_col,
+        item_col=item_col,
+        time_col=None if no_time else time_col,
+        title_col=title_col,
+        noun=noun,
+        target=target,
+        split=split,
+        k_core=k_core,
+        base=base,
+        time_budget_s=budget,
+        n_explain=n_explain,
+        n_test=n_test,
+        seed=seed,
+    )
+    with progress() as say:
+        folder = pipeline.run(settings, say)
+    show_run(folder, as_json=as_json)
+
+
+def label(run: opt.Run, n_test: opt.NTest = 400, seed: opt.Seed = 0) -> None:
+    """Ask the target, and write training records."""
+    from innerview import pipeline
+
+    with progress() as say:
+        folder = pipeline.label(run, say, n_test=n_test, seed=seed)
+    typer.echo(str(folder))
+
+
+def align(
+    run: opt.Run,
+    base: opt.Base = "smollm2-135m-instruct",
+    time_budget: opt.Budget = BUDGET,
+    seed: opt.Seed = 0,
+) -> None:
+    """Train the surrogate on the records.
+
+    A killed training goes on where it stopped.
+    """
+    budget = opt.seconds(time_budget)
+    from innerview import pipeline
+
+    with progress() as say:
+        folder = pipeline.align(run, say, base=base, max_seconds=budget, seed=seed)
+    typer.echo(str(folder))
+
+
+def evaluate(run: opt.Run) -> None:
+    """Measure how far it can be trusted."""
+    from innerview import pipeline
+
+    with progress() as say:
+        pipeline.evaluate(run, say)
+    show_run(run)
+
+
+def report(run: opt.Run) -> None:
+    """Write the report again."""
+    from innerview import pipeline
+
+    with progress() as say:
+        pipeline.report(run, say)
+    show_run(run)

@@ -1,0 +1,125 @@
+"""``innerview target``: make a target bundle, or check one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from innerview.cli import _options as opt
+from innerview.cli._progress import progress
+
+if TYPE_CHECKING:
+    from innerview.targets import CheckReport
+
+__all__ = ["app"]
+
+app = typer.Typer(name="target", no_args_is_help=True, rich_markup_mode=None)
+DAMAGED = 2
+
+_RIVALS = {"target": "the target", "popularity": "popularity", "item_knn": "item-kNN"}
+
+
+@app.callback()
+def target() -> None:
+    """Make a target bundle, or check one."""
+
+
+@app.command()
+def train(
+    *,
+    interactions: opt.InteractionsFile,
+    out: Annotated[Path, typer.Option(help="Folder of the run; the bundle goes to its target/.")],
+    items: opt.ItemsFile = None,
+    target: Annotated[Literal["als", "sasrec"], typer.Option(help="What to train.")] = "als",
+    format: opt.Format = "auto",
+    user_col: opt.UserCol = "user_id",
+    item_col: opt.ItemCol = "item_id",
+    time_col: opt.TimeCol = "timestamp",
+    no_time: opt.NoTime = False,
+    title_col: opt.TitleCol = "title",
+    noun: opt.Noun = "item",
+    split: opt.Split = "auto",
+    k_core: opt.KCore = 5,
+    n_test: opt.NTest = 400,
+    seed: opt.Seed = 0,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Train a recommender on your tables and keep it as a bundle, with its test figures."""
+    from innerview import pipeline
+
+    settings = pipeline.RunSettings(
+        interactions=interactions,
+        items=items,
+        out=out,
+        format=format,
+        user_col=user_col,
+        item_col=item_col,
+        time_col=None if no_time else time_col,
+        title_col=title_col,
+        noun=noun,
+        target=target,
+        split=split,
+        k_core=k_core,
+        n_test=n_test,
+        seed=seed,
+    )
+    with progress() as say:
+        bundle = pipeline.train_target(settings, say)
+    _show_trained(bundle, as_json=as_json)
+
+
+@app.command()
+def check(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    as_json: opt.AsJson = False,
+) -> None:
+    """Is this bundle whole, does it answer as recorded, is it worth explaining?
+
+    Errors end with exit code 2; warnings do not.
+    """
+    from innerview.targets import check_bundle
+
+    report = check_bundle(bundle)
+    if as_json:
+        typer.echo(json.dumps({"bundle": str(bundle), **report.to_dict()}))
+    else:
+        _show_report(bundle, report)
+    if not report.ok:
+        raise typer.Exit(DAMAGED)
+
+
+def _show_report(bundle: Path, report: CheckReport) -> None:
+    for finding in report.findings:
+        typer.echo(f"{finding.level}: {finding.text}", err=finding.level == "error")
+    for name, value in (
+        ("difference from the recorded scores", report.max_score_difference),
+        ("difference when asked again", report.nondeterminism),
+    ):
+        if value is not None:
+            typer.echo(f"{name}: {value:.2g}")
+    if report.constant_hr5 is not None:
+        typer.echo(
+            f"first outcomes: {report.distinct_first} different ones in {report.n_cases} cases, "
+            f"the 5 most frequent cover {report.constant_hr5:.0%}"
+        )
+    if report.ok:
+        typer.echo(f"{bundle}: fit to be explained")
+
+
+def _show_trained(bundle: Path, *, as_json: bool) -> None:
+    from innerview.targets import load_bundle
+
+    manifest = load_bundle(bundle).manifest
+    training: Mapping[str, Any] = manifest.training if manifest else {}
+    if as_json:
+        typer.echo(json.dumps({"bundle": str(bundle), "training": dict(training)}))
+        return
+    for key, name in _RIVALS.items():
+        figures = training.get(key)
+        if isinstance(figures, dict):
+            typer.echo(f"{name:<12}HR@10 {figures['hr10']:.3f}  NDCG@10 {figures['ndcg10']:.3f}")
+    typer.echo(str(bundle))
