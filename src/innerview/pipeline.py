@@ -8,28 +8,56 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 
+from innerview.alignment.cases import read_cases, split_cases, write_cases
 from innerview.alignment.chat import CHAT_PROMPTS, chat_records, read_chat
 from innerview.alignment.labels import LabelSettings
-from innerview.alignment.mixture import MixtureSettings, case_records, item_records, test_records
+from innerview.alignment.mixture import (
+    MixtureSettings,
+    case_records,
+    item_records,
+    item_test_records,
+    test_records,
+)
 from innerview.alignment.prose import prose_records
 from innerview.alignment.records import FORMS, Record, read_records, write_records
 from innerview.alignment.tasks import Asker
 from innerview.data.embedded import load_embedded
 from innerview.data.formats import Loaded, load_dataset
-from innerview.data.splits import HoldOut, leave_one_out, split_users
-from innerview.errors import RunError
+from innerview.data.splits import HoldOut, leave_one_out
+from innerview.errors import BundleError, RunError
+from innerview.evaluation.answers import alignment_metrics
+from innerview.evaluation.baselines import constant_answers, popularity_answers, random_answers
+from innerview.evaluation.report import write_report
+from innerview.evaluation.results import read_metrics, write_metrics, write_predictions
+from innerview.explanation.explanation import Explanation
 from innerview.targets import BundleTarget, Case, TrainingData, load_bundle
 
-__all__ = ["Cases", "Event", "RunSettings", "align", "label", "load_cases", "train_target"]
+__all__ = [
+    "Event",
+    "RunSettings",
+    "align",
+    "demo",
+    "evaluate",
+    "explain",
+    "label",
+    "report",
+    "run",
+    "shipped_folder",
+    "train_target",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +100,6 @@ class Event:
 Say = Callable[[Event], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Cases:
-    """The cases of a run: to align on, to watch, to test on. No case is in two of them."""
-
-    train: tuple[Case, ...]
-    valid: tuple[Case, ...]
-    test: tuple[Case, ...]
-
-
 def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -97,9 +116,14 @@ def _is_current(folder: Path, made_from: str) -> bool:
 
 def _finish(folder: Path, made_from: str, **more: Any) -> None:
     """Mark a stage complete; written last, so a killed stage never counts."""
-    part = folder / ".stage.json.part"
-    part.write_text(json.dumps({"made_from": made_from, **more}, indent=1, default=str))
-    part.replace(folder / "stage.json")
+    _write_json(folder / "stage.json", {"made_from": made_from, **more})
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(value, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
+    part.replace(path)
 
 
 # -- target ---------------------------------------------------------------------------------
@@ -143,7 +167,7 @@ def train_target(settings: RunSettings, say: Say) -> Path:
             "n_test": settings.n_test,
         }
     )
-    if _is_current(settings.out / "labels" / "cases", made_from) and (out / "manifest.json").exists():
+    if _is_current(settings.out / "labels", made_from) and (out / "manifest.json").exists():
         say(Event("target", "unchanged, kept"))
         return out
     order = settings.target == "sasrec"
@@ -154,11 +178,14 @@ def train_target(settings: RunSettings, say: Say) -> Path:
     target = _make_target(settings, data, out)
     known = target.parts.index
     parts = {
-        user: tuple(i for i in items if i in known and i != split.test.get(user))
+        user: [i for i in items if i in known and i != split.test.get(user)]
         for user, items in loaded.interactions.histories().items()
     }
-    _write_cases(settings, parts)
-    _finish(settings.out / "labels" / "cases", made_from, how=how)
+    cases = split_cases(parts, n_test=settings.n_test, seed=settings.seed)
+    write_cases(settings.out / "labels" / "cases.parquet", cases)
+    popularity = Counter(item for items in data.train.values() for item in items)
+    _write_json(settings.out / "labels" / "popularity.json", dict(popularity))
+    _finish(settings.out / "labels", made_from, how=how, notes=loaded.notes)
     return out
 
 
@@ -171,46 +198,13 @@ def _make_target(settings: RunSettings, data: TrainingData, out: Path) -> Bundle
         from innerview.targets.train_sasrec import train_sasrec
 
         return train_sasrec(data, out, seed=settings.seed, overwrite=True)
-    from innerview.targets.files import copy_bundle
-
-    copy_bundle(Path(settings.target), out)
+    given = load_bundle(settings.target)
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(settings.target, out)
+    shared = len(set(given.parts.ids) & set(data.catalogue.ids))
+    if not shared:
+        raise BundleError(f"{settings.target} knows none of the {len(data.catalogue)} items")
     return load_bundle(out)
-
-
-def _write_cases(settings: RunSettings, parts: dict[str, tuple[str, ...]]) -> None:
-    usable = {user: items for user, items in parts.items() if len(items) >= 2}
-    n_test = min(settings.n_test, len(usable) // 3)
-    n_valid = min(100, len(usable) // 10)
-    users = split_users(sorted(usable), n_valid=n_valid, n_test=n_test, seed=settings.seed)
-    groups = [(g, u) for g in ("train", "valid", "test") for u in getattr(users, g)]
-    folder = settings.out / "labels" / "cases"
-    folder.mkdir(parents=True, exist_ok=True)
-    pl.DataFrame(
-        {
-            "group": [g for g, _ in groups],
-            "case_id": [u for _, u in groups],
-            "parts": [list(usable[u]) for _, u in groups],
-        },
-        schema={"group": pl.String, "case_id": pl.String, "parts": pl.List(pl.String)},
-    ).write_parquet(folder / "cases.parquet", compression="zstd")
-
-
-def load_cases(run: Path) -> Cases:
-    """The cases of a run folder.
-
-    Raises:
-        RunError: the folder has none yet.
-    """
-    path = run / "labels" / "cases" / "cases.parquet"
-    if not path.exists():
-        raise RunError(f"{path} is missing; run: innerview target train --out {run}")
-    rows = pl.read_parquet(path).rows()
-    return Cases(
-        *(
-            tuple(Case(c, tuple(p)) for g, c, p in rows if g == group)
-            for group in ("train", "valid", "test")
-        )
-    )
 
 
 def _recent(case: Case, target: BundleTarget) -> Case:
@@ -226,7 +220,7 @@ def label(
 ) -> Path:
     """Ask the target for every label and write the records: training, valid, test."""
     target = load_bundle(run / "target")
-    cases = load_cases(run)
+    cases = read_cases(run)
     mixture = mixture or MixtureSettings(seed=seed)
     labels = LabelSettings(n_interest=mixture.interest_pairs, seed=seed)
     made_from = _digest(
@@ -247,9 +241,11 @@ def label(
     flat = [r for i in order for r in groups[i]]
     (folder / "train").mkdir(parents=True, exist_ok=True)
     write_records(folder / "train" / "records.parquet", flat)
+    forms = FORMS if target.capabilities.vectors else ("behavior",)
     for name, chosen in (("valid", cases.valid), ("test", cases.test[:n_test])):
         recent = [_recent(c, target) for c in chosen]
-        held_out = [r for form in FORMS for r in test_records(target, recent, form, labels)]
+        held_out = [r for form in forms for r in test_records(target, recent, form, labels)]
+        held_out += item_test_records(target, n=len(chosen), seed=seed)
         write_records(folder / f"{name}.parquet", held_out)
     queries = target.queries.used - began
     say(Event("labels", f"{len(flat):,} training records, {queries:,} target queries"))
@@ -347,3 +343,190 @@ def _sprinkle(
             mixed.append(extra[(i // step + seed) % len(extra)])
         mixed.append(group)
     return mixed
+
+
+# -- explanations, evaluation, report -----------------------------------------------------------
+
+
+def explain(run: Path, say: Say, *, case_ids: Sequence[str] | None = None, n: int = 20) -> Path:
+    """Explain what the target puts first for held-out cases, one JSON line each.
+
+    Explanations that are there already are kept, so a killed run goes on where it stopped.
+    """
+    from innerview.explainer import Explainer
+
+    explainer = Explainer.load(run)
+    wanted = list(case_ids) if case_ids is not None else _worth_showing(run, n)
+    fingerprint = explainer.surrogate.fingerprint if explainer.surrogate else "none"
+    made_from = _digest([explainer.target.fingerprint, fingerprint])[:12]
+    path = run / "explanations" / f"{made_from}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = {e.case_id for e in _complete_lines(path)}
+    left = [c for c in wanted if c not in done]
+    for start in range(0, len(left), _SHARD):
+        shard = left[start : start + _SHARD]
+        share = (len(wanted) - len(left) + start) / max(1, len(wanted))
+        say(Event("explain", f"{len(wanted) - len(left) + start}/{len(wanted)} cases", share))
+        lines = [json.dumps(e.to_dict(), ensure_ascii=False) for e in explainer(shard)]
+        with path.open("a", encoding="utf-8") as out:
+            out.write("".join(f"{line}\n" for line in lines))
+            out.flush()
+            os.fsync(out.fileno())
+    say(Event("explain", f"{len(wanted)} explanations in {path}", 1.0))
+    return path
+
+
+_SHARD = 20
+
+
+def _worth_showing(run: Path, n: int) -> list[str]:
+    """The first held-out cases of an ordinary length, so that pages stay readable."""
+    test = read_cases(run).test
+    ordinary = [c.case_id for c in test if len(c.parts) >= 4]
+    return (ordinary or [c.case_id for c in test])[:n]
+
+
+def _complete_lines(path: Path) -> list[Explanation]:
+    """What a file of explanations holds; a line that a kill cut off is removed from it."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(whole, encoding="utf-8")
+        part.replace(path)
+    return [Explanation.from_dict(json.loads(line)) for line in whole.splitlines()]
+
+
+def evaluate(run: Path, say: Say, *, unaligned: bool = True, seed: int = 0) -> Path:
+    """Ask the surrogate, the unaligned base and the tables the held-out questions; measure."""
+    from innerview.surrogate.base import load_base
+    from innerview.surrogate.surrogate import Surrogate
+
+    target = load_bundle(run / "target")
+    records = read_records(run / "records" / "test.parquet")
+    surrogate = Surrogate.load(run / "surrogate", target)
+    made_from = _digest([target.fingerprint, surrogate.fingerprint, unaligned, seed, 1])
+    path = run / "report" / "metrics.json"
+    if _is_current(run / "report", made_from):
+        say(Event("evaluate", "unchanged, kept"))
+        return path
+    shared = [r for r in records if r.task in ("history", "item_title")]
+    by_form = {f: [r for r in records if r.form == f and r not in shared] for f in FORMS}
+    answered: dict[str, tuple[list[Record], list[Any]]] = {}
+    say(Event("evaluate", f"{len(shared)} questions to vectors alone"))
+    of_vectors = surrogate.answer(shared)
+    for form, own in by_form.items():
+        if own:
+            say(Event("evaluate", f"{len(own)} questions in {form} form"))
+            both = form != "behavior"
+            values = surrogate.answer(own) + (of_vectors if both else [])
+            answered[form] = (own + (shared if both else []), values)
+    tables = by_form["behavior"] + shared
+    popularity = json.loads((run / "labels" / "popularity.json").read_text(encoding="utf-8"))
+    train = read_records(run / "records" / "train" / "records.parquet")
+    first = [r.label["top"][0] for r in train if r.task == "retrieval"]
+    answered["popularity"] = (tables, popularity_answers(tables, target, popularity, seed=seed))
+    answered["constant"] = (tables, constant_answers(tables, target, first, seed=seed))
+    answered["random"] = (tables, random_answers(tables, target, seed))
+    if unaligned:
+        say(Event("evaluate", f"{len(tables)} questions to the unaligned base model"))
+        groups = _groups(train)
+        base = Surrogate(load_base(surrogate.base.name), target, seed=seed)
+        base.start(groups, features=surrogate.manifest["projectors"]["features"] if shared else 0)
+        answered["unaligned"] = (tables, base.answer(tables))
+    tree = {m: alignment_metrics(own, values, seed=seed) for m, (own, values) in answered.items()}
+    meta = {
+        "target": target.fingerprint,
+        "surrogate": surrogate.fingerprint,
+        "base": surrogate.base.name,
+        "seed": seed,
+        "innerview": version("innerview"),
+        "n_cases": len({r.case_id for r in records if r.case_id}),
+    }
+    write_metrics(path, {"alignment": tree}, meta=meta)
+    write_predictions(run / "report" / "predictions.parquet", answered)
+    _finish(run / "report", made_from)
+    return path
+
+
+def report(run: Path, say: Say) -> Path:
+    """Write ``report/index.html`` from whatever the run folder has."""
+    target = load_bundle(run / "target")
+    written = sorted((run / "explanations").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
+    explanations = _complete_lines(written[-1]) if written else []
+    metrics_path = run / "report" / "metrics.json"
+    metrics = read_metrics(metrics_path) if metrics_path.exists() else {}
+    path = run / "report" / "index.html"
+    provenance = {
+        "target": target.name,
+        "target fingerprint": target.fingerprint[:16],
+        "innerview": version("innerview"),
+    }
+    surrogate = run / "surrogate" / "manifest.json"
+    if surrogate.exists():
+        manifest = json.loads(surrogate.read_text(encoding="utf-8"))
+        provenance["base language model"] = str(manifest["base"])
+        provenance["aligned on"] = f"{manifest.get('training', {}).get('examples', 0):,} examples"
+    labels = run / "labels" / "stage.json"
+    stage = json.loads(labels.read_text(encoding="utf-8")) if labels.exists() else {}
+    write_report(
+        path,
+        explanations=explanations,
+        metrics=metrics,
+        target_report=target.manifest.training or {},
+        provenance=provenance,
+        notes=stage.get("notes", ()),
+    )
+    say(Event("report", f"report: {path}", 1.0))
+    return path
+
+
+# -- the whole way --------------------------------------------------------------------------------
+
+
+def run(settings: RunSettings, say: Say) -> Path:
+    """From tables to a report within about ``time_budget_s``; every stage is resumable."""
+    began = time.monotonic()
+    train_target(settings, say)
+    label(settings.out, say, n_test=settings.n_test, seed=settings.seed)
+    # Alignment gets what is left after target and labels, less what explaining will take.
+    left = settings.time_budget_s - (time.monotonic() - began)
+    align(
+        settings.out,
+        say,
+        base=settings.base,
+        chat=settings.chat,
+        max_seconds=max(60.0, 0.6 * left),
+        seed=settings.seed,
+    )
+    evaluate(settings.out, say, unaligned=False, seed=settings.seed)
+    explain(settings.out, say, n=settings.n_explain)
+    return report(settings.out, say).parent.parent
+
+
+def shipped_folder() -> Path:
+    """Where the target and surrogate that come with the package lie."""
+    return Path(str(files("innerview").joinpath("shipped")))
+
+
+def demo(out: Path, say: Say, *, n: int = 20) -> Path:
+    """Explain held-out cases of the shipped target afresh, with the shipped surrogate.
+
+    Raises:
+        RunError: the package was built without the shipped run.
+    """
+    shipped = shipped_folder()
+    if not (shipped / "surrogate" / "manifest.json").exists():
+        raise RunError(f"{shipped} holds no surrogate; make it with: innerview demo --from-scratch")
+    for name in ("target", "labels", "surrogate"):
+        if not (out / name).exists():
+            shutil.copytree(shipped / name, out / name)
+    (out / "report").mkdir(parents=True, exist_ok=True)
+    shutil.copy(shipped / "metrics.json", out / "report" / "metrics.json")
+    for old in (out / "explanations").glob("*.jsonl"):
+        old.unlink()
+    explain(out, say, n=n)
+    report(out, say)
+    return out

@@ -28,6 +28,7 @@ __all__ = [
     "MixtureSettings",
     "case_records",
     "item_records",
+    "item_test_records",
     "prefix_case",
     "test_records",
     "windows",
@@ -118,8 +119,8 @@ def case_records(
         ],
     )
     return [
-        _window_records(asker, w, _form_of(w, settings), counts, own, reason, settings)
-        for w, counts, own, reason in zip(cut, seen, per_window, reasons, strict=True)
+        _window_records(asker, w, own, reason, settings)
+        for w, own, reason in zip(cut, per_window, reasons, strict=True)
     ]
 
 
@@ -150,17 +151,19 @@ def _strongest_parts(
 def _window_records(
     asker: Asker,
     window: Case,
-    form: Form,
-    counts: Sequence[int],
     labels: Sequence[CaseLabels],
     reason: tuple[str, str] | None,
     settings: MixtureSettings,
 ) -> list[Record]:
+    """Records of one window; ``labels`` are of its prefixes, the last one of all of it."""
+    form = _form_of(window, settings)
     rng = case_seed(settings.seed, window, "records")
     whole = Context(window.case_id, window.parts, len(window.parts))
     records = [
-        asker.retrieval(Context(window.case_id, window.parts, v), form, own.top, rng)
-        for v, own in zip(counts, labels, strict=True)
+        asker.retrieval(
+            Context(window.case_id, window.parts, len(own.case.parts)), form, own.top, rng
+        )
+        for own in labels
     ]
     full = labels[-1]
     for liked, disliked in list(zip(full.liked, full.disliked, strict=True))[
@@ -219,6 +222,20 @@ def test_records(
         records.append(asker.interest(context, form, own.disliked[0], False, rng))
         if reason is not None:
             records.append(asker.attribution(context, form, *reason, rng))
-        if form != "behavior":
+        if form == "intention":
             records.append(asker.history(context, rng))
     return records
+
+
+def item_test_records(target: Target, *, n: int, seed: int) -> list[Record]:
+    """Questions for the titles behind ``n`` outcomes' vectors, in held-out words.
+
+    Every outcome was also asked about in training, as in the paper: this measures memory.
+    """
+    if not target.capabilities.vectors:
+        return []
+    rng = np.random.default_rng(seed)
+    asker = Asker(target.outcomes, target.parts, heldout=True)
+    ids = target.outcomes.ids
+    chosen = rng.choice(len(ids), size=min(n, len(ids)), replace=False)
+    return [asker.item_title(ids[i], rng) for i in sorted(int(i) for i in chosen)]

@@ -107,7 +107,7 @@ class Record:
     def __post_init__(self) -> None:
         if not 0 <= self.visible <= len(self.parts):
             raise RecordError(
-                f"record of case {self.case_id!r}: {self.visible} visible of {len(self.parts)} parts"
+                f"record of case {self.case_id!r}: {self.visible} parts visible of {len(self.parts)}"
             )
         if not self.question:
             raise RecordError(f"record of case {self.case_id!r} ({self.task}) asks nothing")

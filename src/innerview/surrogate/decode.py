@@ -9,7 +9,7 @@ Axes: N prompts, K beams, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -198,11 +198,54 @@ class Beam:
 
 @dataclass(slots=True)
 class _Group:
-    """The beams of one prompt."""
+    """The beams of one prompt: those that go on, and those that are complete."""
 
     constraint: Constraint
+    n_beams: int
     live: list[Beam]
     done: list[Beam] = field(default_factory=list)
+
+    def advance(self, log_probs: Tensor) -> tuple[list[int], list[int]]:
+        """Extend every live beam by one token; complete ones move to ``done``.
+
+        Args:
+            log_probs: (live beams, V).
+
+        Returns:
+            For each beam that lives on, the beam it grew from and its new token.
+        """
+        grown: list[tuple[int, Beam]] = []
+        for score, at, token in self._options(log_probs):
+            if len(grown) == self.n_beams:
+                break
+            beam = Beam((*self.live[at].tokens, token), score)
+            follow = self.constraint.allowed(beam.tokens)
+            if follow is not None and not follow:
+                beam.complete, beam.value = True, self.constraint.value(beam.tokens)
+                self.done.append(beam)
+            else:
+                grown.append((at, beam))
+        self.done.sort(key=lambda beam: -beam.score)
+        del self.done[self.n_beams :]
+        full = len(self.done) == self.n_beams
+        worst = self.done[-1].score if full else -math.inf
+        kept = [(at, beam) for at, beam in grown if beam.score > worst]
+        self.live = [beam for _, beam in kept]
+        return [at for at, _ in kept], [beam.tokens[-1] for beam in self.live]
+
+    def _options(self, log_probs: Tensor) -> list[tuple[float, int, int]]:
+        """(score, beam, token) of every allowed extension, best first, ties by beam and token."""
+        options: list[tuple[float, int, int]] = []
+        for at, beam in enumerate(self.live):
+            allowed = self.constraint.allowed(beam.tokens)
+            if allowed is None:
+                best = log_probs[at].topk(2 * self.n_beams)
+                scores, tokens = best.values.tolist(), best.indices.tolist()
+            else:
+                tokens = sorted(set(allowed))
+                scores = log_probs[at, tokens].tolist()
+            options += [(beam.score + s, at, t) for s, t in zip(scores, tokens, strict=True)]
+        return sorted(options, key=lambda o: (-o[0], o[1], o[2]))
 
 
 def decode(
@@ -242,70 +285,21 @@ def _decode_batch(
     max_new_tokens: int,
 ) -> list[list[Beam]]:
     cache = _Prefix(model, prompts)
-    groups = [_Group(c, [Beam()]) for c in constraints]
-    origins = list(range(len(prompts)))
-    for step in range(max_new_tokens):
-        log_probs = cache.log_probs
+    groups = [_Group(c, n_beams, [Beam()]) for c in constraints]
+    for _ in range(max_new_tokens):
         parents: list[int] = []
         tokens: list[int] = []
         row = 0
         for group in groups:
             n = len(group.live)
-            _advance(group, log_probs[row : row + n], n_beams, row, parents, tokens)
+            from_beams, new = group.advance(cache.log_probs[row : row + n])
+            parents += [row + at for at in from_beams]
+            tokens += new
             row += n
-        if not parents or step == max_new_tokens - 1:
+        if not parents:
             break
-        origins = [origins[p] for p in parents]
         cache.step(parents, tokens)
-    return [
-        sorted(g.done + (g.live if not g.done else []), key=lambda b: -b.score)[:n_beams]
-        for g in groups
-    ]
-
-
-def _advance(
-    group: _Group,
-    log_probs: Tensor,
-    n_beams: int,
-    first_row: int,
-    parents: list[int],
-    tokens: list[int],
-) -> None:
-    """Extend the beams of one prompt by one token; complete ones move to ``done``."""
-    options: list[tuple[float, int, int]] = []
-    for at, beam in enumerate(group.live):
-        allowed = group.constraint.allowed(beam.tokens)
-        if allowed is None:
-            best = log_probs[at].topk(n_beams)
-            pairs: Iterator[tuple[float, int]] = zip(
-                best.values.tolist(), best.indices.tolist(), strict=True
-            )
-        else:
-            unique = sorted(set(allowed))
-            pairs = zip(log_probs[at, unique].tolist(), unique, strict=True)
-        options += [(beam.score + score, at, token) for score, token in pairs]
-    options.sort(key=lambda o: (-o[0], o[1], o[2]))
-    live: list[Beam] = []
-    for score, at, token in options:
-        if len(live) == n_beams:
-            break
-        grown = Beam((*group.live[at].tokens, token), score)
-        follow = group.constraint.allowed(grown.tokens)
-        if follow is not None and not follow:
-            grown.complete, grown.value = True, group.constraint.value(grown.tokens)
-            group.done.append(grown)
-            continue
-        live.append(grown)
-        parents.append(first_row + at)
-        tokens.append(token)
-    group.done.sort(key=lambda b: -b.score)
-    del group.done[n_beams:]
-    worst = group.done[-1].score if len(group.done) == n_beams else -math.inf
-    kept = [i for i, beam in enumerate(live) if beam.score > worst]
-    first = len(parents) - len(live)
-    parents[first:] = [parents[first + i] for i in kept]
-    tokens[first:] = [tokens[first + i] for i in kept]
-    group.live = [live[i] for i in kept]
+    return [sorted(g.done or g.live, key=lambda beam: -beam.score)[:n_beams] for g in groups]
 
 
 class _Prefix:

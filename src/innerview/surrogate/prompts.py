@@ -83,10 +83,7 @@ def _render(tokenizer: Any) -> tuple[str, str, str, str]:
         [{"role": "system", "content": system}, *turns],
         [{"role": "user", "content": f"{system}\n\n{user}"}, turns[1]],
     ):
-        try:
-            text = tokenizer.apply_chat_template(messages, tokenize=False)
-        except Exception:  # templates raise their own kinds when they refuse a role
-            continue
+        text = _rendered(tokenizer, messages)
         spots = [text.find(s) for s in _SENTINELS]
         if min(spots) >= 0 and spots == sorted(spots):
             a, b, c = spots
@@ -97,6 +94,17 @@ def _render(tokenizer: Any) -> tuple[str, str, str, str]:
                 text[c + len(assistant) :],
             )
     raise SurrogateError("the chat template does not keep a system, user and assistant turn")
+
+
+def _rendered(tokenizer: Any, messages: list[dict[str, str]]) -> str:
+    """The rendered messages; empty where the template refuses one of the roles."""
+    from jinja2 import TemplateError
+
+    try:
+        text: str = tokenizer.apply_chat_template(messages, tokenize=False)
+    except TemplateError:
+        return ""
+    return text
 
 
 def _special(tokenizer: Any, text: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -75,18 +76,7 @@ class Surrogate:
             features: width of the projectors' hidden layer.
             on_progress: called every few steps.
         """
-        explained: dict[str, float] = {}
-        if self.target.capabilities.vectors:
-            cases = [
-                (r.parts[: r.visible], r.label["top"])
-                for group in groups
-                for r in group
-                if r.task == "retrieval"
-            ]
-            explained = fit_projectors(
-                self.target, self.model, self.encoder, self.vectors, cases,
-                features=features, seed=settings.seed,
-            )  # fmt: skip
+        explained = self.start(groups, features=features, seed=settings.seed)
         trees = (
             tree
             for group in groups
@@ -104,6 +94,26 @@ class Surrogate:
             "n_records": sum(len(g) for g in groups),
         }
         return summary
+
+    def start(
+        self, groups: Sequence[Sequence[Record]], *, features: int, seed: int = 0
+    ) -> dict[str, float]:
+        """Give a new surrogate its projectors, fitted in closed form to the training labels.
+
+        Returns the share of variance that each fit explains; empty for a target without vectors.
+        """
+        if not self.target.capabilities.vectors:
+            return {}
+        cases = [
+            (r.parts[: r.visible], r.label["top"])
+            for group in groups
+            for r in group
+            if r.task == "retrieval"
+        ]
+        return fit_projectors(
+            self.target, self.model, self.encoder, self.vectors, cases,
+            features=features, seed=seed,
+        )  # fmt: skip
 
     def save(self, folder: Path, *, provenance: Mapping[str, Any]) -> None:
         """Write ``lora/`` (PEFT's format), ``projectors.safetensors`` and ``manifest.json``.
@@ -203,6 +213,12 @@ class Surrogate:
         tensors |= {f"projectors.{k}": v for k, v in projected.items()}
         load_tensors(self.model, tensors, source=folder)
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the trained files, or of nothing for a surrogate that was not saved."""
+        text = json.dumps(self.manifest.get("sha256", {}), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
     # -- asking it --------------------------------------------------------------------------
 
     @cached_property
@@ -276,6 +292,15 @@ class Surrogate:
             for i, found in zip(chosen, decoded, strict=True):
                 values[i] = found
         return values
+
+    def write(self, records: Sequence[Record], *, n_beams: int = 1) -> list[str]:
+        """Free text for each record: prose or chat; empty where no end was reached."""
+        prompts = [self._prompt(r) for r in records]
+        found = decode(
+            self.model, prompts, [Free(self._end)] * len(records),
+            n_beams=n_beams, max_new_tokens=_PROSE_TOKENS,
+        )  # fmt: skip
+        return [self._text(group[0].value) if group[0].complete else "" for group in found]
 
     def _decode(
         self, records: Sequence[Record], beams: int, batch_size: int, max_new_tokens: int

@@ -135,7 +135,16 @@ def train(
         def _get_train_sampler(self, *_: Any) -> SequentialSampler:
             return SequentialSampler(self.train_dataset)
 
-    watch = _Watch(model, rows, settings, steps, done, optimizer, folder, on_progress)
+    watch = _Watch(
+        model,
+        rows,
+        settings,
+        steps=steps,
+        done=done,
+        optimizer=optimizer,
+        folder=folder,
+        on_progress=on_progress,
+    )
     if steps > done:
         model.train()
         _Trainer(
@@ -218,6 +227,7 @@ class _Watch:
         model: SpliceModel,
         rows: Sequence[list[Tree]],
         settings: TrainSettings,
+        *,
         steps: int,
         done: int,
         optimizer: torch.optim.Optimizer,

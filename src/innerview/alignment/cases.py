@@ -1,0 +1,82 @@
+"""The cases of a run and the part each plays: to align on, to watch, to test on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from innerview.data.splits import split_users
+from innerview.errors import RunError
+from innerview.targets.protocol import Case
+
+__all__ = ["Cases", "read_cases", "split_cases", "write_cases"]
+
+_SCHEMA = {"group": pl.String, "case_id": pl.String, "parts": pl.List(pl.String)}
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """No case is in two of the groups."""
+
+    train: tuple[Case, ...]
+    valid: tuple[Case, ...]
+    test: tuple[Case, ...]
+
+
+def split_cases(parts: Mapping[str, Sequence[str]], *, n_test: int, seed: int) -> Cases:
+    """Set cases aside for testing: as many as wished, but at most a third of them.
+
+    Cases with fewer than two parts are left out: nothing can be removed from them.
+
+    Raises:
+        DataError: too few cases to leave any for training.
+    """
+    usable = {case_id: tuple(own) for case_id, own in parts.items() if len(own) >= 2}
+    users = split_users(
+        sorted(usable),
+        n_valid=min(100, len(usable) // 10),
+        n_test=min(n_test, len(usable) // 3),
+        seed=seed,
+    )
+    groups = (users.train, users.valid, users.test)
+    return Cases(*(tuple(Case(u, usable[u]) for u in group) for group in groups))
+
+
+def write_cases(path: Path, cases: Cases) -> None:
+    """Write as Parquet, whole or not at all."""
+    rows = [(g, c) for g in ("train", "valid", "test") for c in getattr(cases, g)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    pl.DataFrame(
+        {
+            "group": [g for g, _ in rows],
+            "case_id": [c.case_id for _, c in rows],
+            "parts": [list(c.parts) for _, c in rows],
+        },
+        schema=_SCHEMA,
+    ).write_parquet(part, compression="zstd")
+    part.replace(path)
+
+
+def read_cases(run: Path) -> Cases:
+    """The cases of a run folder.
+
+    Raises:
+        RunError: the folder has none, or the file is damaged.
+    """
+    path = run / "labels" / "cases.parquet"
+    if not path.exists():
+        raise RunError(f"{path} is missing; make it with: innerview target train --out {run}")
+    try:
+        rows = pl.read_parquet(path, columns=list(_SCHEMA)).rows()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"{path} is no readable cases file: {error}") from None
+    return Cases(
+        *(
+            tuple(Case(case_id, tuple(parts)) for own, case_id, parts in rows if own == group)
+            for group in ("train", "valid", "test")
+        )
+    )

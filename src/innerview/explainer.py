@@ -1,0 +1,316 @@
+"""The public path: a target and its surrogate in, checked explanations out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from innerview.alignment.cases import read_cases
+from innerview.alignment.labels import case_seed
+from innerview.alignment.prose import checked_claims, named_titles, prose_record
+from innerview.alignment.records import FORMS, Form, Record
+from innerview.alignment.tasks import Asker, Context
+from innerview.errors import CaseError
+from innerview.explanation.claims import CheckedClaim, Claim
+from innerview.explanation.evidence import Evidence
+from innerview.explanation.explanation import Explanation, Explanations, FormAnswer
+from innerview.explanation.render import TitleIndex, check_prose, choose, render
+from innerview.explanation.verify import verify_many
+from innerview.targets.load import load_bundle
+from innerview.targets.protocol import Case, Target, top_outcomes
+
+if TYPE_CHECKING:
+    from innerview.surrogate.surrogate import Surrogate
+
+__all__ = ["Explainer"]
+
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """One explanation on its way: what was measured, and what the surrogate said."""
+
+    case: Case
+    evidence: Evidence
+    claims: list[CheckedClaim]
+    titles: dict[str, str]
+
+
+class Explainer:
+    """Explains a target's answers; ``explainer(case)`` or ``explainer([case, …])``.
+
+    Args:
+        target: the model being explained.
+        surrogate: the language model aligned with it; without one, evidence and claims are the
+            same and the prose is rendered from the claims.
+        cases: known cases by id, so that ids can be given instead of cases.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        surrogate: Surrogate | None = None,
+        *,
+        cases: Mapping[str, Case] | None = None,
+    ) -> None:
+        self.target, self.surrogate = target, surrogate
+        self.cases = dict(cases or {})
+        self._index = TitleIndex(target.outcomes.titles)
+        self._asker = Asker(target.outcomes, target.parts)
+
+    @classmethod
+    def load(cls, run: Path | str) -> Explainer:
+        """Load from a run folder: its target, its surrogate if it has one, its cases.
+
+        Raises:
+            RunError: the folder lacks the cases or the target.
+            BundleError, SurrogateError: a file of theirs is damaged or does not fit.
+        """
+        run = Path(run)
+        known = read_cases(run)
+        target = load_bundle(run / "target")
+        surrogate = None
+        if (run / "surrogate" / "manifest.json").exists():
+            from innerview.surrogate.surrogate import Surrogate
+
+            surrogate = Surrogate.load(run / "surrogate", target)
+        cases = {c.case_id: c for c in (*known.test, *known.valid, *known.train)}
+        return cls(target, surrogate, cases=cases)
+
+    @property
+    def case_ids(self) -> list[str]:
+        """Ids that can be given instead of a case; held-out ones first."""
+        return list(self.cases)
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """Forms the surrogate can be asked in: the target decides whether there are vectors."""
+        return FORMS if self.target.capabilities.vectors else ("behavior",)
+
+    @overload
+    def __call__(self, case: str | Case, outcome: str | None = None) -> Explanation: ...
+    @overload
+    def __call__(
+        self, case: Sequence[str | Case], outcome: str | Sequence[str] | None = None
+    ) -> Explanations: ...
+    def __call__(
+        self,
+        case: str | Case | Sequence[str | Case],
+        outcome: str | Sequence[str] | None = None,
+    ) -> Explanation | Explanations:
+        """Explain one case or several.
+
+        Args:
+            case: a case or the id of a known one, or a list of them.
+            outcome: the outcome to explain, or one per case; by default what the target puts
+                first.
+
+        Raises:
+            CaseError: an id is unknown, or the outcome is a part of the case.
+        """
+        if isinstance(case, str | Case):
+            return self._explain([case], [outcome if isinstance(outcome, str) else None])[0]
+        wanted = (
+            [outcome] * len(case) if outcome is None or isinstance(outcome, str) else list(outcome)
+        )
+        if len(wanted) != len(case):
+            raise CaseError(f"{len(wanted)} outcomes for {len(case)} cases; give one per case")
+        return Explanations(self._explain(list(case), wanted))
+
+    # -- one batch after another ----------------------------------------------------------------
+
+    def _explain(
+        self, cases: Sequence[str | Case], outcomes: Sequence[str | None]
+    ) -> list[Explanation]:
+        found: list[Explanation] = []
+        for start in range(0, len(cases), _BATCH):
+            chunk = [self._recent(c) for c in cases[start : start + _BATCH]]
+            found += self._explain_batch(chunk, outcomes[start : start + _BATCH])
+        return found
+
+    def _recent(self, case: str | Case) -> Case:
+        """The case as the target sees it: its last parts."""
+        if isinstance(case, str):
+            if case not in self.cases:
+                raise CaseError(f"unknown case {case!r}: not among the {len(self.cases)} known")
+            case = self.cases[case]
+        return Case(case.case_id, case.parts[-self.target.capabilities.max_parts :])
+
+    def _explain_batch(
+        self, cases: Sequence[Case], outcomes: Sequence[str | None]
+    ) -> list[Explanation]:
+        before = self.target.queries.used
+        pairs = self._with_outcomes(cases, outcomes)
+        drafts = [
+            _Draft(case, evidence, claims, named_titles(self.target, case, outcome))
+            for (case, outcome), (evidence, claims) in zip(
+                pairs, checked_claims(self.target, pairs), strict=True
+            )
+        ]
+        answers = self._form_answers(drafts)
+        drafts = [
+            replace(d, claims=[*d.claims, *said])
+            for d, said in zip(drafts, self._surrogate_claims(drafts, answers), strict=True)
+        ]
+        prose = self._prose(drafts)
+        queries = self.target.queries.used - before
+        return [
+            self._finish(draft, own, text, how, queries / len(drafts))
+            for draft, own, (text, how) in zip(drafts, answers, prose, strict=True)
+        ]
+
+    def _with_outcomes(
+        self, cases: Sequence[Case], outcomes: Sequence[str | None]
+    ) -> list[tuple[Case, str]]:
+        """Each case with its outcome; where none is given, what the target puts first."""
+        asked = [c for c, o in zip(cases, outcomes, strict=True) if o is None]
+        scores = iter(self.target.score(asked) if asked else ())
+        return [
+            (c, o if o is not None else top_outcomes(self.target, c, next(scores), 1)[0])
+            for c, o in zip(cases, outcomes, strict=True)
+        ]
+
+    # -- the surrogate's own view ------------------------------------------------------------------
+
+    def _questions(self, draft: _Draft, form: Form) -> list[Record]:
+        context = Context(draft.case.case_id, draft.case.parts, len(draft.case.parts))
+        outcome = draft.evidence.outcome
+        rng = case_seed(0, draft.case, f"explain-{form}")
+        return [
+            self._asker.retrieval(context, form, [outcome], rng),
+            self._asker.interest(context, form, outcome, True, rng),
+            self._asker.attribution(context, form, outcome, draft.case.parts[0], rng),
+        ]
+
+    def _form_answers(self, drafts: Sequence[_Draft]) -> list[dict[Form, FormAnswer]]:
+        """The surrogate's decision, expected outcomes and reason, in every form."""
+        if self.surrogate is None:
+            return [{} for _ in drafts]
+        asked = [(d, form) for d in drafts for form in self.forms]
+        said = iter(self.surrogate.answer([r for d, f in asked for r in self._questions(d, f)]))
+        answers: list[dict[Form, FormAnswer]] = []
+        for _ in drafts:
+            own: dict[Form, FormAnswer] = {}
+            for form in self.forms:
+                top, probability, reason = next(said), next(said), next(said)
+                own[form] = FormAnswer(
+                    decision="yes" if probability >= 0.5 else "no",
+                    probability=round(float(probability), 4),
+                    top=tuple(top),
+                    reason_part=reason or None,
+                )
+            answers.append(own)
+        return answers
+
+    def _surrogate_claims(
+        self, drafts: Sequence[_Draft], answers: list[dict[Form, FormAnswer]]
+    ) -> list[list[CheckedClaim]]:
+        """Each form's reason as a claim, replayed on the target; verdicts go into the answers."""
+        flat = [
+            (i, form, own.reason_part)
+            for i, by_form in enumerate(answers)
+            for form, own in by_form.items()
+            if own.reason_part is not None
+        ]
+        claims = [
+            (
+                Claim(
+                    "EVIDENCE", drafts[i].evidence.outcome, (part,), {"rank": 1},
+                    source=f"surrogate_{form}",
+                ),
+                drafts[i].case,
+            )
+            for i, form, part in flat
+        ]  # fmt: skip
+        said: list[list[CheckedClaim]] = [[] for _ in drafts]
+        for (i, form, _), checked in zip(flat, verify_many(claims, self.target), strict=True):
+            answers[i][form] = replace(answers[i][form], reason_verdict=checked.verdict)
+            said[i].append(checked)
+        return said
+
+    # -- words -----------------------------------------------------------------------------------
+
+    def _grounded(self, draft: _Draft) -> list[CheckedClaim]:
+        return [c for c in draft.claims if c.claim.source == "evidence"]
+
+    def _prose(self, drafts: Sequence[_Draft]) -> list[tuple[str, str]]:
+        """Text of each draft, and how it came to be: written, repaired, or rendered."""
+        texts: list[tuple[str, str] | None] = [None] * len(drafts)
+        if self.surrogate is not None:
+            for how, beams in (("surrogate", 1), ("surrogate, repaired once", 3)):
+                left = [i for i, text in enumerate(texts) if text is None]
+                written = self.surrogate.write(
+                    [self._prose_question(drafts[i], how) for i in left], n_beams=beams
+                )
+                for i, text in zip(left, written, strict=True):
+                    if self._states_exactly(drafts[i], text):
+                        texts[i] = (text, how)
+        return [
+            text or (self._rendered(draft), "rendered from the claims")
+            for text, draft in zip(texts, drafts, strict=True)
+        ]
+
+    def _prose_question(self, draft: _Draft, attempt: str) -> Record:
+        case = Case(f"{draft.case.case_id} {attempt}", draft.case.parts)
+        return prose_record(self._asker, case, draft.evidence, self._grounded(draft), draft.titles)
+
+    def _states_exactly(self, draft: _Draft, text: str) -> bool:
+        check = check_prose(
+            text,
+            choose(self._grounded(draft)),
+            outcome=draft.evidence.outcome,
+            rank=draft.evidence.rank,
+            titles=draft.titles,
+            index=self._index,
+        )
+        return check.complete
+
+    def _rendered(self, draft: _Draft) -> str:
+        return render(
+            self._grounded(draft),
+            outcome=draft.evidence.outcome,
+            rank=draft.evidence.rank,
+            titles=draft.titles,
+            noun=self.target.outcomes.noun,
+            variant=int(case_seed(0, draft.case, "render").integers(2**31)),
+        )
+
+    def _finish(
+        self,
+        draft: _Draft,
+        answers: Mapping[Form, FormAnswer],
+        text: str,
+        how: str,
+        queries: float,
+    ) -> Explanation:
+        main = answers.get("hybrid") or answers.get("behavior")
+        outcomes = self.target.outcomes
+        named = {o: outcomes.title(o) for own in answers.values() for o in own.top}
+        provenance: dict[str, Any] = {
+            "innerview": version("innerview"),
+            "target": self.target.fingerprint,
+            "surrogate": self.surrogate.fingerprint if self.surrogate is not None else None,
+            "prose": how,
+            "queries": round(queries, 1),
+        }
+        return Explanation(
+            case_id=draft.case.case_id,
+            outcome_id=draft.evidence.outcome,
+            parts=draft.case.parts,
+            decision=main.decision if main else "not asked",
+            probability=main.probability if main else None,
+            score=draft.evidence.score,
+            rank=draft.evidence.rank,
+            form=("hybrid" if "hybrid" in answers else "behavior") if answers else "target",
+            text=text,
+            claims=tuple(draft.claims),
+            titles={**named, **draft.titles},
+            evidence=draft.evidence,
+            provenance=provenance,
+            answers=dict(answers),
+            noun=outcomes.noun,
+        )
