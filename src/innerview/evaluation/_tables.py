@@ -1,0 +1,211 @@
+"""The report's tables as plain values: text, and geometry for small drawings; no markup."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from innerview.evaluation.answers import METRICS
+from innerview.evaluation.bootstrap import Figure
+from innerview.explanation.claims import CLAIM_TYPES, Verdict
+from innerview.explanation.explanation import Explanation
+
+__all__ = [
+    "FIDELITY_METRICS",
+    "FORM_NAMES",
+    "METHODS",
+    "Cell",
+    "Row",
+    "Tally",
+    "alignment_table",
+    "fidelity_table",
+    "verdict_groups",
+]
+
+METHODS: Mapping[str, str] = {
+    "behavior": "text",
+    "intention": "vectors",
+    "hybrid": "text and vectors",
+    "unaligned": "not aligned",
+    "popularity": "most popular",
+    "constant": "target's favourites",
+    "random": "chance",
+}
+"""Columns of the alignment table, and what each answers from."""
+
+FORM_NAMES: Mapping[str, str] = {
+    "behavior": "Text only",
+    "intention": "Vectors only",
+    "hybrid": "Text and vectors",
+}
+
+_LABELS: Mapping[str, str] = {
+    "retrieval_hr5": "Retrieval, HR@5",
+    "retrieval_ndcg5": "Retrieval, NDCG@5",
+    "ranking_ndcg5_reference": "Ranking, NDCG@5, reference gains",
+    "ranking_ndcg5": "Ranking, NDCG@5, linear gains",
+    "ranking_kendall": "Ranking, Kendall's tau",
+    "interest_accuracy": "Interest, accuracy",
+    "interest_auc": "Interest, AUC",
+    "history_recall": "History, recall",
+    "history_precision": "History, precision",
+    "item_recovery": "Item recovery",
+    "attribution_accuracy": "Strongest part, accuracy",
+}
+
+FIDELITY_METRICS: Mapping[str, str] = {
+    "necessity_skill": "necessity",
+    "sufficiency_skill": "sufficiency",
+    "deletion_skill": "deletion",
+    "verified_share": "verified",
+    "coverage": "coverage",
+    "ungrounded": "ungrounded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure as a table shows it.
+
+    Attributes:
+        value, interval: for people.
+        best: the highest of its row.
+        at, low, width: places on a track from 0 to 100; None where the metric has no fixed ends.
+    """
+
+    value: str
+    interval: str
+    n: int
+    best: bool = False
+    at: float | None = None
+    low: float = 0.0
+    width: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A labelled row; ``name`` is the key in ``metrics.json``. None is a cell without figure."""
+
+    label: str
+    name: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often claims of one kind got each verdict."""
+
+    label: str
+    verified: int
+    refuted: int
+    untestable: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.verified + self.refuted + self.untestable
+
+    @property
+    def share(self) -> str:
+        """Verified among those that could be tested."""
+        testable = self.verified + self.refuted
+        return f"{self.verified / testable:.0%}" if testable else "–"
+
+
+def alignment_table(metrics: Mapping[str, Any]) -> list[Row]:
+    """One row per metric that any method has, one cell per method of ``METHODS``."""
+    branches = metrics.get("alignment", {})
+    rows = []
+    for name in METRICS:
+        found = [_figure(branches.get(method, {}).get(name)) for method in METHODS]
+        if any(found):
+            ends = (-1.0, 1.0) if name == "ranking_kendall" else (0.0, 1.0)
+            rows.append(Row(_LABELS[name], name, _cells(found, ends)))
+    return rows
+
+
+def fidelity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings of the metrics that occur, and one row per method, in the order given."""
+    branches: Mapping[str, Mapping[str, Any]] = metrics.get("fidelity", {})
+    names = [n for n in FIDELITY_METRICS if any(n in branch for branch in branches.values())]
+    rows = [
+        Row(
+            method.replace("_", " "),
+            method,
+            tuple(_cell(_figure(branch.get(name))) for name in names),
+        )
+        for method, branch in branches.items()
+    ]
+    return [FIDELITY_METRICS[name] for name in names], rows
+
+
+def verdict_groups(explanations: Sequence[Explanation]) -> list[tuple[str, list[Tally]]]:
+    """Claims by type and verdict: read off the target, made by the surrogate, its one reason."""
+    grounded: Counter[tuple[str, Verdict]] = Counter()
+    own: Counter[tuple[str, Verdict]] = Counter()
+    reasons: Counter[tuple[str, Verdict]] = Counter()
+    for one in explanations:
+        for checked in one.claims:
+            counted = grounded if checked.claim.source == "evidence" else own
+            counted[checked.claim.type, checked.verdict] += 1
+        for form, answer in one.answers.items():
+            if answer.reason_verdict is not None:
+                reasons[form, answer.reason_verdict] += 1
+    groups = [
+        ("Read off the target", _tallies(grounded, CLAIM_TYPES)),
+        ("Made by the surrogate", _tallies(own, CLAIM_TYPES)),
+        ("The surrogate's one reason, by form", _tallies(reasons, FORM_NAMES)),
+    ]
+    return [(title, tallies) for title, tallies in groups if tallies]
+
+
+def _tallies(counted: Counter[tuple[str, Verdict]], names: Iterable[str]) -> list[Tally]:
+    """One tally per name that occurs, and their sum where there is more than one."""
+    tallies = [
+        Tally(
+            FORM_NAMES.get(name, name),
+            counted[name, "verified"],
+            counted[name, "refuted"],
+            counted[name, "untestable"],
+        )
+        for name in names
+    ]
+    tallies = [tally for tally in tallies if tally.total]
+    if len(tallies) > 1 and set(names) == set(CLAIM_TYPES):
+        sums = (sum(t.verified for t in tallies), sum(t.refuted for t in tallies))
+        tallies.append(Tally("all", *sums, sum(t.untestable for t in tallies)))
+    return tallies
+
+
+def _figure(found: Any) -> Figure | None:
+    """A figure, whether it comes from memory or from JSON."""
+    return Figure.from_dict(found) if isinstance(found, dict) else found
+
+
+def _cells(figures: Sequence[Figure | None], ends: tuple[float, float]) -> tuple[Cell | None, ...]:
+    best = max(round(f.value, 3) for f in figures if f is not None)
+    return tuple(_cell(f, ends, best) for f in figures)
+
+
+def _cell(
+    figure: Figure | None, ends: tuple[float, float] | None = None, best: float | None = None
+) -> Cell | None:
+    if figure is None:
+        return None
+    value, interval = _number(figure.value), f"{_number(figure.low)} to {_number(figure.high)}"
+    if ends is None:
+        return Cell(value, interval, figure.n)
+    at, low, high = (
+        round(100.0 * (x - ends[0]) / (ends[1] - ends[0]), 2)
+        for x in (figure.value, figure.low, figure.high)
+    )
+    is_best = round(figure.value, 3) == best
+    # An interval of no width would vanish; a hair of it says that there is one.
+    return Cell(value, interval, figure.n, is_best, at, low, round(max(high - low, 0.5), 2))
+
+
+def _number(value: float) -> str:
+    """Three decimals, with a real minus sign and without a negative zero."""
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")

@@ -1,0 +1,192 @@
+"""The page: complete, escaped, and quiet on the network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from innerview.evaluation._tables import alignment_table, fidelity_table, verdict_groups
+from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.report import render_report, write_report
+from innerview.explanation.claims import CheckedClaim, Claim, Verdict
+from innerview.explanation.explanation import Explanation, FormAnswer
+
+WICKED = '<script>alert("x")</script>\' onclick="y'
+REPORT = {
+    "target": {"hr10": 0.2, "ndcg10": 0.12},
+    "popularity": {"hr10": 0.1, "ndcg10": 0.05},
+    "item_knn": {"hr10": 0.25, "ndcg10": 0.14},
+    "distinct_first": 312,
+    "constant_hr5": 0.12,
+    "n_test": 4126,
+}
+
+
+def claim(verdict: Verdict, source: str = "evidence") -> CheckedClaim:
+    measured = {"score_change": -1.0, "rank_before": 1, "rank_after": 9}
+    stated = Claim("NECESSARY", "o", ("p",), {"leaves_top": 1}, source)
+    return CheckedClaim(stated, verdict, {} if verdict == "untestable" else measured)
+
+
+def explanation(case_id: str = "c1", title: str = "Outcome O") -> Explanation:
+    return Explanation(
+        case_id=case_id,
+        outcome_id="o",
+        parts=("p", "q"),
+        decision="yes",
+        score=3.5,
+        rank=1,
+        form="hybrid",
+        text=f"Because of {title}.",
+        claims=(claim("verified"), claim("refuted", "surrogate_hybrid"), claim("untestable")),
+        titles={"o": title, "p": "Part P", "q": "Part Q"},
+        answers={
+            "behavior": FormAnswer("yes", 0.9, ("o",), "p", "verified"),
+            "hybrid": FormAnswer("no", 0.2, ("q",), "q", "refuted"),
+        },
+        provenance={"target": "als"},
+        noun="film",
+    )
+
+
+def page(**changes: Any) -> str:
+    given: dict[str, Any] = {
+        "explanations": [explanation()],
+        "metrics": METRICS,
+        "target_report": REPORT,
+        "provenance": {"target": "als", "seed": 0},
+    }
+    return render_report(**(given | changes))
+
+
+METRICS = {
+    "alignment": {
+        "hybrid": {"retrieval_hr5": Figure(0.811, 0.78, 0.84, 500)},
+        "constant": {"retrieval_hr5": {"value": 0.123, "low": 0.1, "high": 0.15, "n": 500}},
+        "random": {"ranking_kendall": Figure(-0.0001, -0.05, 0.05, 500)},
+    },
+    "fidelity": {"grounded": {"necessity_skill": Figure(-0.02, -0.05, 0.01, 50)}},
+    "meta": {"seed": 0},
+}
+
+
+class Reader(HTMLParser):
+    """Collects tags, and checks that they close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert not self.open, f"left open: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "input", "rect", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "rect":
+            assert self.open.pop() == tag
+
+
+def test_tables_take_figures_from_memory_and_from_json() -> None:
+    rows = {row.name: row for row in alignment_table(METRICS)}
+    assert set(rows) == {"retrieval_hr5", "ranking_kendall"}
+    cells = rows["retrieval_hr5"].cells
+    assert [c.value if c else None for c in cells] == [
+        None, None, "0.811", None, None, "0.123", None,
+    ]  # fmt: skip
+    best, floor = cells[2], cells[5]
+    assert best and best.best and floor and not floor.best
+    chance = rows["ranking_kendall"].cells[-1]
+    assert chance and chance.value == "0.000" and chance.at == pytest.approx(50, abs=0.01)
+    headings, fidelity = fidelity_table(METRICS)
+    assert headings == ["necessity"]
+    assert fidelity[0].cells[0] and fidelity[0].cells[0].value == "−0.020"
+    assert alignment_table({}) == [] and fidelity_table({}) == ([], [])
+
+
+def test_verdicts_are_counted_by_who_claimed() -> None:
+    groups = dict(verdict_groups([explanation(), explanation("c2")]))
+    grounded = groups["Read off the target"]
+    assert [(t.label, t.verified, t.refuted, t.untestable, t.share) for t in grounded] == [
+        ("NECESSARY", 2, 0, 2, "100%")
+    ]
+    own = groups["Made by the surrogate"][0]
+    assert (own.verified, own.refuted, own.share) == (0, 2, "0%")
+    reasons = {t.label: t.share for t in groups["The surrogate's one reason, by form"]}
+    assert reasons == {"Text only": "100%", "Text and vectors": "0%"}
+
+
+def test_page_shows_the_target_the_figures_and_every_case() -> None:
+    text = page(explanations=[explanation("c1"), explanation("c2")], notes=["A short run."])
+    Reader(text)
+    for expected in (
+        "Why als answers as it does", "0.200", "nearest neighbours", "312", "4,126", "0.120",
+        "0.811", "0.780 to 0.840", "A short run.", "Text only", "Part Q", 'href="#case-2"',
+        'id="case-2"', "2 explanations of 2 cases",
+    ):  # fmt: skip
+        assert expected in text, expected
+    assert 'class="ev-warning"' not in text
+
+
+def test_page_warns_of_targets_that_a_table_imitates_or_popularity_beats() -> None:
+    text = page(target_report={**REPORT, "constant_hr5": 0.34, "target": REPORT["popularity"]})
+    assert "first choice in 34% of cases" in text
+    assert "no better than recommending what is popular" in text
+
+
+def test_page_makes_no_request_and_runs_only_its_own_script() -> None:
+    text = page()
+    for tag, attributes in Reader(text).tags:
+        assert tag not in ("link", "img", "iframe", "object", "base"), tag
+        assert "src" not in attributes
+        assert attributes.get("href", "#").startswith("#")
+    assert "url(" not in text and "@import" not in text
+    policy = re.search(r"script-src 'sha256-([^']+)'", text)
+    script = re.search(r"<script>(.*?)</script>", text, re.S)
+    assert policy and script
+    assert base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode() == policy[1]
+
+
+def test_whatever_data_holds_stays_text() -> None:
+    wicked = explanation(case_id=WICKED, title=WICKED)
+    tree = {"fidelity": {WICKED: {"coverage": Figure(1, 1, 1, 1)}}}
+    text = page(
+        explanations=[wicked],
+        metrics=tree,
+        notes=[WICKED],
+        provenance={"target": WICKED, WICKED: WICKED},
+    )
+    tags = Reader(text).tags
+    assert sum(tag == "script" for tag, _ in tags) == 1
+    assert not any("onclick" in attributes for _, attributes in tags)
+
+
+def test_a_run_that_explained_nothing_still_has_its_page() -> None:
+    text = page(explanations=[], target_report={}, provenance={}, metrics={})
+    Reader(text)
+    assert "No case was explained" in text
+    assert 'id="cases"' not in text and 'id="alignment"' not in text
+
+
+def test_of_many_explanations_the_first_are_shown_and_all_are_counted() -> None:
+    many = [explanation(f"c{n}") for n in range(5)]
+    text = page(explanations=many, max_cards=3)
+    assert text.count('class="ev-case"') == 3
+    assert "The first 3 of 5 are shown." in text
+    assert dict(verdict_groups(many))["Read off the target"][0].verified == 5
+
+
+def test_report_is_written_whole(tmp_path: Path) -> None:
+    path = tmp_path / "report" / "index.html"
+    write_report(path, explanations=[], metrics={}, target_report={}, provenance={})
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert [p.name for p in path.parent.iterdir()] == ["index.html"]
