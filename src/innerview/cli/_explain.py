@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,23 +49,27 @@ def explain(
         one = explainer(user, outcome=item)
         typer.echo(json.dumps(one.to_dict(), ensure_ascii=False) if as_json else str(one))
         return
+    from innerview.alignment.cases import read_cases
+
     folder = run / "explanations"
+    wanted = [case.case_id for case in read_cases(run).test]
     with progress() as say:
-        kept, made = explain_all(explainer, folder, say)
+        kept, made = explain_all(explainer, wanted, folder, say)
     if as_json:
         typer.echo(json.dumps({"explanations": str(folder), "kept": kept, "made": made}))
     else:
         typer.echo(f"{folder}: {made} cases explained, {kept} were there already")
 
 
-def explain_all(explainer: Explainer, folder: Path, say: Say) -> tuple[int, int]:
-    """Explain every test case that no file in the folder holds.
+def explain_all(
+    explainer: Explainer, wanted: Sequence[str], folder: Path, say: Say
+) -> tuple[int, int]:
+    """Explain every wanted case that no file in the folder holds.
 
     Returns:
         How many were there already, and how many were made.
     """
     done = explained(folder)
-    wanted = list(explainer.case_ids)
     missing = [case_id for case_id in wanted if case_id not in done]
     kept = len(wanted) - len(missing)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,100 @@
+"""Durations, choices, and what the help says."""
+
+from __future__ import annotations
+
+import inspect
+from typing import get_args
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from innerview.cli import _options as opt
+from innerview.cli import _run, app
+from innerview.cli._options import seconds
+from innerview.data.formats import DataFormat
+from innerview.data.splits import HoldOut
+from innerview.pipeline import RunSettings
+
+COMMANDS = [
+    ["demo"],
+    ["run"],
+    ["label"],
+    ["align"],
+    ["evaluate"],
+    ["report"],
+    ["explain"],
+    ["doctor"],
+    ["target"],
+    ["target", "train"],
+    ["target", "check"],
+    ["data"],
+    ["data", "check"],
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90s", 90),
+        ("90", 90),
+        ("25m", 1500),
+        ("25min", 1500),
+        ("1h", 3600),
+        ("1.5h", 5400),
+        ("1h30m", 5400),
+        ("1h0m5s", 3605),
+        (" 2M ", 120),
+    ],
+)
+def test_durations_become_seconds(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0s", "m", "-5m", "5x", "1m1h", "25 m", "nan", "inf", "٣s", "1e3", "9" * 400]
+)
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is no duration; write 90s, 25m or 1h30m"):
+        seconds(text)
+
+
+def test_bad_duration_on_the_command_line_starts_nothing() -> None:
+    result = CliRunner().invoke(app, ["demo", "--time-budget", "soon"])
+    assert result.exit_code == 2
+    assert "'soon' is no duration" in result.stderr
+    assert not result.stdout
+
+
+def test_choices_are_those_of_the_rooms_that_own_them() -> None:
+    assert get_args(get_args(opt.Format)[0]) == get_args(DataFormat)
+    assert set(get_args(get_args(opt.Split)[0])) == {"auto", *get_args(HoldOut)}
+
+
+def test_defaults_are_those_of_the_pipeline() -> None:
+    here = inspect.signature(_run.run).parameters
+    there = inspect.signature(RunSettings).parameters
+    for name in here.keys() & there.keys():
+        if here[name].default is not inspect.Parameter.empty and name not in {"items"}:
+            assert here[name].default == there[name].default, name
+    assert seconds(_run.BUDGET) == there["time_budget_s"].default
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Usage: innerview {' '.join(command)} ")
+    assert not result.stderr
+
+
+def test_help_names_every_command_in_whole_words() -> None:
+    text = CliRunner().invoke(app, ["--help"]).stdout
+    assert all(f"  {command[0]} " in text for command in COMMANDS)
+    assert "..." not in text.partition("Commands:")[2]
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("innerview 0.")
