@@ -1,84 +1,111 @@
-"""Explaining all cases: shards, resuming, and shards that are damaged."""
+"""From tables to explanations by the command line, without a surrogate."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
+from typer.testing import CliRunner, Result
 
-from innerview.cli import _explain
-from innerview.cli._progress import Happening
-from innerview.errors import RunError
+from innerview.cli import app
 from innerview.explanation.explanation import Explanation, Explanations
 
-
-class Scripted:
-    """An explainer whose words are known, and which counts what it is asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.fail_at: str | None = None
-
-    def __call__(self, case_ids: Sequence[str], outcome: str | None = None) -> Explanations:
-        if self.fail_at in case_ids:
-            raise KeyboardInterrupt
-        self.asked += case_ids
-        return Explanations([_explanation(case_id) for case_id in case_ids])
+pytest.importorskip("implicit")
 
 
-def _explanation(case_id: str) -> Explanation:
-    return Explanation(
-        case_id=case_id,
-        outcome_id="i",
-        parts=("a",),
-        decision="yes",
-        score=1.0,
-        rank=1,
-        form="target",
-        text="because\u2028",
-        claims=(),
-        titles={"i": "I", "a": "A"},
-    )
+def _invoke(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def _explain_all(explainer: Scripted, n: int, folder: Path) -> tuple[int, int]:
-    events: list[Happening] = []
-    wanted = [f"u{i}" for i in range(n)]
-    return _explain.explain_all(cast(Any, explainer), wanted, folder, events.append)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a target: two groups of users who like two groups of films."""
+    folder = tmp_path_factory.mktemp("tables")
+    rows = [
+        f"u{user},{item},{1000 * user + item}"
+        for user in range(60)
+        for item in range(24)
+        if item % 2 == user % 2 and (item * 7 + user * 5) % 3
+    ]
+    films = [f"{item},Film {item}" for item in range(24)]
+    (folder / "r.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
+    (folder / "i.csv").write_text("\n".join(["item_id,title", *films]) + "\n")
+    files = ["--interactions", folder / "r.csv", "--items", folder / "i.csv"]
+    done = _invoke("target", "train", *files, "--out", folder / "run", "--n-test", 8, "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["bundle"] == str(folder / "run" / "target")
+    assert found["training"]["target"]["hr10"] >= 0
+    return folder / "run"
 
 
-def test_every_case_is_explained_once_in_shards(tmp_path: Path) -> None:
-    explainer = Scripted()
-    assert _explain_all(explainer, 40, tmp_path) == (0, 40)
-    assert len(list(tmp_path.iterdir())) == 3
-    lines = [line for path in sorted(tmp_path.iterdir()) for line in path.read_bytes().splitlines()]
-    assert [json.loads(line)["case_id"] for line in lines] == [f"u{i}" for i in range(40)]
+def _test_cases(run: Path) -> list[str]:
+    from innerview.alignment.cases import read_cases
+
+    return [case.case_id for case in read_cases(run).test]
 
 
-def test_a_killed_command_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    explainer = Scripted()
-    explainer.fail_at = "u20"
-    with pytest.raises(KeyboardInterrupt):
-        _explain_all(explainer, 40, tmp_path)
-    explainer.fail_at = None
-    assert _explain_all(explainer, 40, tmp_path) == (16, 24)
-    assert explainer.asked == [f"u{i}" for i in range(40)]
-    assert _explain_all(explainer, 40, tmp_path) == (40, 0)
+def test_trained_bundle_is_fit_and_says_so(run: Path) -> None:
+    text = _invoke("target", "check", run / "target")
+    assert text.exit_code == 0, text.stderr
+    assert text.stdout.endswith("target: fit to be explained\n")
+    wire = json.loads(_invoke("target", "check", run / "target", "--json").stdout)
+    assert wire["ok"] is True
+    assert wire["bundle"] == str(run / "target")
 
 
-def test_files_of_another_name_count_too(tmp_path: Path) -> None:
-    Explanations([_explanation("u1"), _explanation("u2")]).to_jsonl(tmp_path / "run.jsonl")
-    explainer = Scripted()
-    assert _explain_all(explainer, 4, tmp_path) == (2, 2)
-    assert explainer.asked == ["u0", "u3"]
+def test_damaged_bundle_is_an_error_on_stderr(run: Path, tmp_path: Path) -> None:
+    for file in (run / "target").iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "vectors.safetensors").write_bytes(b"damaged")
+    text = _invoke("target", "check", tmp_path)
+    assert (text.exit_code, text.stdout) == (2, "")
+    assert "vectors.safetensors" in text.stderr
+    wire = _invoke("target", "check", tmp_path, "--json")
+    assert (wire.exit_code, wire.stderr) == (2, "")
+    assert json.loads(wire.stdout)["ok"] is False
 
 
-@pytest.mark.parametrize("line", [b'{"case_id"', b"[1]", b"{}", b"\xff", b"7"])
-def test_a_damaged_line_is_named(line: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "shard-00000.jsonl"
-    path.write_bytes(b'{"case_id": "u0"}\n' + line + b"\n")
-    with pytest.raises(RunError, match=r"shard-00000\.jsonl:2: not an explanation; remove"):
-        _explain.explained(tmp_path)
+def test_one_case_goes_to_stdout(run: Path) -> None:
+    user = _test_cases(run)[0]
+    text = _invoke("explain", "--run", run, "--user", user)
+    assert text.exit_code == 0, text.stderr
+    assert "[verified]" in text.stdout
+    wire = _invoke("explain", "--run", run, "--user", user, "--json")
+    one = Explanation.from_dict(json.loads(wire.stdout))
+    assert (one.case_id, one.rank) == (user, 1)
+    assert not (run / "explanations").exists()
+
+
+def test_the_outcome_can_be_named(run: Path) -> None:
+    user = _test_cases(run)[0]
+    first = json.loads(_invoke("explain", "--run", run, "--user", user, "--json").stdout)
+    seen = {*first["parts"], first["outcome_id"]}
+    other = next(str(i) for i in range(24) if str(i) not in seen)
+    wire = _invoke("explain", "--run", run, "--user", user, "--item", other, "--json")
+    assert json.loads(wire.stdout)["outcome_id"] == other
+
+
+@pytest.mark.parametrize(
+    "words", [["--user", "nobody"], ["--user", "{user}", "--item", "nothing"]], ids=" ".join
+)
+def test_unknown_ids_are_one_line(words: list[str], run: Path) -> None:
+    user = _test_cases(run)[0]
+    result = _invoke("explain", "--run", run, *(word.format(user=user) for word in words))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert "unknown" in result.stderr
+
+
+def test_all_test_cases_go_to_a_file_once(run: Path) -> None:
+    done = _invoke("explain", "--run", run, "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    path = Path(found["file"])
+    assert path.parent == run / "explanations"
+    assert [one.case_id for one in Explanations.from_jsonl(path)] == _test_cases(run)
+    before = path.read_bytes()
+    assert _invoke("explain", "--run", run).stdout == f"{path}\n"
+    assert path.read_bytes() == before

@@ -6,7 +6,8 @@ import io
 
 from rich.console import Console
 
-from innerview.cli._progress import Step, bars, lines, time_left
+from innerview.cli._progress import bars, lines, time_left
+from innerview.pipeline import Event as Step
 
 
 class Clock:

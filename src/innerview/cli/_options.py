@@ -12,6 +12,7 @@ __all__ = [
     "AsJson",
     "Base",
     "Budget",
+    "Chat",
     "Format",
     "InteractionsFile",
     "ItemCol",
@@ -66,7 +67,14 @@ TargetName = Annotated[
 ]
 Base = Annotated[str, typer.Option(help="Base language model: the default, a folder, or a hub id.")]
 Budget = Annotated[
-    str, typer.Option(help="Time to train the surrogate: 90s, 25m, 1h30m.", metavar="DURATION")
+    str, typer.Option(help="About how long it may take: 90s, 25m, 1h30m.", metavar="DURATION")
+]
+Chat = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSON Lines of prompt and answer that keep the base model's speech; without it the "
+        "base model answers some itself."
+    ),
 ]
 NTest = Annotated[int, typer.Option(min=1, help="Cases kept for the test.")]
 NExplain = Annotated[int, typer.Option(min=0, help="Test cases to explain in the run.")]

@@ -6,13 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Happening", "Say", "Step", "bars", "lines", "progress", "time_left"]
+__all__ = ["Happening", "Say", "bars", "lines", "progress", "time_left"]
 
 _LINE_EVERY_S = 10.0
 
@@ -26,15 +25,6 @@ class Happening(Protocol):
     def text(self) -> str: ...
     @property
     def fraction(self) -> float | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A happening of the command line's own."""
-
-    stage: str
-    text: str
-    fraction: float | None = None
 
 
 Say = Callable[[Happening], None]

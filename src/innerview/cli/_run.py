@@ -69,6 +69,7 @@ def run(
     split: opt.Split = "auto",
     k_core: opt.KCore = 5,
     base: opt.Base = "smollm2-135m-instruct",
+    chat: opt.Chat = None,
     time_budget: opt.Budget = BUDGET,
     n_explain: opt.NExplain = 20,
     n_test: opt.NTest = 400,
@@ -97,6 +98,7 @@ def run(
         split=split,
         k_core=k_core,
         base=base,
+        chat=chat,
         time_budget_s=budget,
         n_explain=n_explain,
         n_test=n_test,
@@ -119,6 +121,7 @@ def label(run: opt.Run, n_test: opt.NTest = 400, seed: opt.Seed = 0) -> None:
 def align(
     run: opt.Run,
     base: opt.Base = "smollm2-135m-instruct",
+    chat: opt.Chat = None,
     time_budget: opt.Budget = BUDGET,
     seed: opt.Seed = 0,
 ) -> None:
@@ -130,16 +133,22 @@ def align(
     from innerview import pipeline
 
     with progress() as say:
-        folder = pipeline.align(run, say, base=base, max_seconds=budget, seed=seed)
+        folder = pipeline.align(run, say, base=base, chat=chat, max_seconds=budget, seed=seed)
     typer.echo(str(folder))
 
 
-def evaluate(run: opt.Run) -> None:
+def evaluate(
+    run: opt.Run,
+    unaligned: Annotated[
+        bool, typer.Option(help="Ask the unaligned base model too, for comparison.")
+    ] = True,
+    seed: opt.Seed = 0,
+) -> None:
     """Measure how far it can be trusted."""
     from innerview import pipeline
 
     with progress() as say:
-        pipeline.evaluate(run, say)
+        pipeline.evaluate(run, say, unaligned=unaligned, seed=seed)
     show_run(run)
 
 
