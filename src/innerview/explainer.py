@@ -95,11 +95,11 @@ class Explainer:
     def __call__(self, case: str | Case, outcome: str | None = None) -> Explanation: ...
     @overload
     def __call__(
-        self, case: Sequence[str | Case], outcome: str | Sequence[str] | None = None
+        self, case: list[str] | list[Case], outcome: str | Sequence[str] | None = None
     ) -> Explanations: ...
     def __call__(
         self,
-        case: str | Case | Sequence[str | Case],
+        case: str | Case | list[str] | list[Case],
         outcome: str | Sequence[str] | None = None,
     ) -> Explanation | Explanations:
         """Explain one case or several.
@@ -311,6 +311,6 @@ class Explainer:
             titles={**named, **draft.titles},
             evidence=draft.evidence,
             provenance=provenance,
-            answers=dict(answers),
+            answers={str(form): answer for form, answer in answers.items()},
             noun=outcomes.noun,
         )

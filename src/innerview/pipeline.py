@@ -367,7 +367,7 @@ def explain(run: Path, say: Say, *, case_ids: Sequence[str] | None = None, n: in
         shard = left[start : start + _SHARD]
         share = (len(wanted) - len(left) + start) / max(1, len(wanted))
         say(Event("explain", f"{len(wanted) - len(left) + start}/{len(wanted)} cases", share))
-        lines = [json.dumps(e.to_dict(), ensure_ascii=False) for e in explainer(shard)]
+        lines = [json.dumps(e.to_dict(), ensure_ascii=False) for e in explainer(list(shard))]
         with path.open("a", encoding="utf-8") as out:
             out.write("".join(f"{line}\n" for line in lines))
             out.flush()
@@ -475,7 +475,7 @@ def report(run: Path, say: Say) -> Path:
         path,
         explanations=explanations,
         metrics=metrics,
-        target_report=target.manifest.training or {},
+        target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
         notes=stage.get("notes", ()),
     )

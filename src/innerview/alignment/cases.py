@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -14,7 +15,7 @@ from innerview.targets.protocol import Case
 
 __all__ = ["Cases", "read_cases", "split_cases", "write_cases"]
 
-_SCHEMA = {"group": pl.String, "case_id": pl.String, "parts": pl.List(pl.String)}
+_SCHEMA: dict[str, Any] = {"group": pl.String, "case_id": pl.String, "parts": pl.List(pl.String)}
 
 
 @dataclass(frozen=True, slots=True)

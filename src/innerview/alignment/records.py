@@ -107,7 +107,7 @@ class Record:
     def __post_init__(self) -> None:
         if not 0 <= self.visible <= len(self.parts):
             raise RecordError(
-                f"record of case {self.case_id!r}: {self.visible} parts visible of {len(self.parts)}"
+                f"case {self.case_id!r}: {self.visible} parts visible of {len(self.parts)}"
             )
         if not self.question:
             raise RecordError(f"record of case {self.case_id!r} ({self.task}) asks nothing")
@@ -141,7 +141,7 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
         "label": [json.dumps(dict(r.label), ensure_ascii=False) for r in records],
         "heldout_phrasing": [r.heldout_phrasing for r in records],
     }
-    schema = {
+    schema: dict[str, Any] = {
         **dict.fromkeys(("task", "form", "case_id"), pl.String),
         "parts": pl.List(pl.String),
         "visible": pl.Int64,

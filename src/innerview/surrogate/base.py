@@ -95,7 +95,7 @@ def load_base(name: str = DEFAULT_BASE, *, dtype: DtypeName = "auto") -> BaseMod
     place = find_base(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             place, dtype=compute_dtype(dtype), attn_implementation="sdpa"
         )
     except (OSError, ValueError, KeyError) as error:
@@ -135,7 +135,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     try:
         where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
         tokenizer = AutoTokenizer.from_pretrained(**where)
-        model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
         # A model that came out of GGUF refuses to be saved until it forgets where it came from.
         model.hf_quantizer = None
         model.is_quantized = False

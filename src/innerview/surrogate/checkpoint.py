@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _MANIFEST = "complete.json"
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 def sha256_of(path: Path) -> str:
@@ -96,11 +97,12 @@ class Checkpoint:
         """Put the Adam moments back, by the parameters' order."""
         parameters = [p for g in optimizer.param_groups for p in g["params"]]
         for i, parameter in enumerate(parameters):
-            if f"{i}.exp_avg" in self.moments:
+            if f"{i}.step" in self.moments:
                 optimizer.state[parameter] = {
-                    "step": torch.tensor(float(self.step)),
-                    "exp_avg": self.moments[f"{i}.exp_avg"].to(parameter.device),
-                    "exp_avg_sq": self.moments[f"{i}.exp_avg_sq"].to(parameter.device),
+                    # Adam keeps the count on the CPU; a parameter that no row used skips a step.
+                    name: own if name == "step" else own.to(parameter.device)
+                    for name in _ADAM
+                    for own in (self.moments[f"{i}.{name}"],)
                 }
 
 
@@ -118,7 +120,7 @@ def write_checkpoint(
     parameters = [p for g in optimizer.param_groups for p in g["params"]]
     for i, parameter in enumerate(parameters):
         state: dict[str, Any] = optimizer.state.get(parameter, {})
-        for name in ("exp_avg", "exp_avg_sq"):
+        for name in _ADAM:
             if name in state:
                 moments[f"{i}.{name}"] = state[name].contiguous()
     try:

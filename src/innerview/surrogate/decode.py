@@ -19,6 +19,7 @@ from torch import Tensor
 from innerview.errors import RecordError
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Tree
+from innerview.surrogate.prompts import Encoded
 
 __all__ = ["Beam", "Constraint", "Free", "OneOf", "Ordering", "Sequenced", "Trie", "decode"]
 
@@ -255,7 +256,7 @@ def decode(
     *,
     n_beams: int = 1,
     max_new_tokens: int = 64,
-    batch_size: int = 16,
+    batch_size: int = 32,
 ) -> list[list[Beam]]:
     """Best completions of each prompt under its constraint, best first.
 
@@ -302,6 +303,13 @@ def _decode_batch(
     return [sorted(g.done or g.live, key=lambda beam: -beam.score)[:n_beams] for g in groups]
 
 
+def _seen(prompt: Tree) -> Encoded:
+    """The part of a context that the prompt's question may look back at."""
+    visible = prompt.branches[0].visible
+    slots = tuple(s for s in prompt.context.slots if s.position < visible)
+    return Encoded(prompt.context.ids[:visible], slots)
+
+
 class _Prefix:
     """Key-value cache of a batch of prompts, left-padded, and the beams that grew out of them."""
 
@@ -309,21 +317,21 @@ class _Prefix:
         from transformers import DynamicCache
 
         self.model = model
-        causal = model._causal
+        causal = model.causal
         self.device = next(causal.parameters()).device
-        lengths = [len(p) for p in prompts]
+        lengths = [p.branches[0].visible + len(p.branches[0].encoded.ids) for p in prompts]
         width = max(lengths)
         pad = [width - n for n in lengths]
         ids = torch.zeros(len(prompts), width, dtype=torch.int64)
         attend = torch.zeros(len(prompts), width, dtype=torch.int64)
         slots: list[tuple[int, int, int, int]] = []
         for r, prompt in enumerate(prompts):
-            branch = prompt.branches[0]
-            tokens = (*prompt.context.ids, *branch.encoded.ids)
+            context, branch = _seen(prompt), prompt.branches[0]
+            tokens = (*context.ids, *branch.encoded.ids)
             ids[r, pad[r] :] = torch.tensor(tokens)
             attend[r, pad[r] :] = 1
             offset = pad[r]
-            for part, row in ((prompt.context, -1), (branch.encoded, branch.case_row)):
+            for part, row in ((context, -1), (branch.encoded, branch.case_row)):
                 for slot in part.slots:
                     assert model.vectors is not None
                     kind, at = model.vectors.locate(slot.kind, slot.ref, row)
@@ -345,12 +353,12 @@ class _Prefix:
         self.log_probs = self._log_probs(states)
 
     def _log_probs(self, states: Tensor) -> Tensor:
-        logits = self.model._causal.lm_head(states[:, -1]).float()
+        logits = self.model.causal.lm_head(states[:, -1]).float()
         return torch.log_softmax(logits, dim=-1).cpu()
 
     def step(self, parents: Sequence[int], tokens: Sequence[int]) -> None:
         """Follow some rows, each by one token."""
-        causal = self.model._causal
+        causal = self.model.causal
         rows = torch.tensor(parents, device=self.device)
         if list(parents) != list(range(self.attend.shape[0])):
             self.cache.batch_select_indices(rows)

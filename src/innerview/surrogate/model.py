@@ -31,20 +31,18 @@ class SpliceModel(nn.Module):
         self.task_loss: dict[str, list[float]] = {}
 
     @property
-    def _causal(self) -> Any:
+    def causal(self) -> Any:
         """The transformers model beneath PEFT, if PEFT is there."""
-        base = getattr(self.language_model, "base_model", None)
-        return (
-            base.model
-            if hasattr(base, "model") and hasattr(base, "tuner_layer_cls")
-            else (self.language_model)
-        )
+        from peft import PeftModel
+
+        model = self.language_model
+        return model.get_base_model() if isinstance(model, PeftModel) else model
 
     def embed(
         self, input_ids: Tensor, slot_positions: Tensor, slot_kinds: Tensor, slot_rows: Tensor
     ) -> Tensor:
         """(B, T, h) token embeddings with projected vectors in the slots."""
-        embeddings: Tensor = self._causal.get_input_embeddings()(input_ids)
+        embeddings: Tensor = self.causal.get_input_embeddings()(input_ids)
         if not len(slot_positions):
             return embeddings
         assert self.vectors is not None and self.projectors is not None
@@ -57,7 +55,7 @@ class SpliceModel(nn.Module):
             batch["input_ids"], batch["slot_positions"], batch["slot_kinds"], batch["slot_rows"]
         )
         # use_cache=False, or packed branches see each other through the cache.
-        states: Tensor = self._causal.model(
+        states: Tensor = self.causal.model(
             inputs_embeds=embeddings,
             attention_mask=batch["attention_mask"],
             position_ids=batch["position_ids"],
@@ -69,7 +67,7 @@ class SpliceModel(nn.Module):
         """(A, V) float32 logits, only where an answer id is predicted."""
         states = self.hidden(batch)
         rows, tokens = batch["answer_positions"].unbind(1)
-        logits: Tensor = self._causal.lm_head(states[rows, tokens])
+        logits: Tensor = self.causal.lm_head(states[rows, tokens])
         return logits.float()
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
@@ -93,7 +91,7 @@ class SpliceModel(nn.Module):
         return {"loss": loss}
 
     def _note(self, each: Tensor, tasks: Tensor) -> None:
-        for task in tasks.unique().tolist():
+        for task in set(tasks.tolist()):
             self.task_loss.setdefault(TASKS[task], []).append(float(each[tasks == task].mean()))
 
     def run(self, batch: Batch) -> Tensor:

@@ -54,7 +54,8 @@ class Projector(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """(S, d) float32 to (S, h) float32 of norm ``gain``, in embedding units."""
         raw = self.second(self.features(vectors))
-        return self.gain * raw / raw.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+        matched: Tensor = self.gain * raw / raw.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+        return matched
 
     @torch.no_grad()
     def fit(self, vectors: Tensor, wanted: Tensor, *, norm: float, ridge: float = 1e-2) -> float:

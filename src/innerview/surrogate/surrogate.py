@@ -269,7 +269,7 @@ class Surrogate:
         self,
         records: Sequence[Record],
         *,
-        batch_size: int = 16,
+        batch_size: int = 32,
         max_new_tokens: int = _PROSE_TOKENS,
     ) -> list[Any]:
         """Answers by id, in the order of the records.

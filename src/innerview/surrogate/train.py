@@ -131,9 +131,11 @@ def train(
         for i in range(done * settings.rows_per_step, steps * settings.rows_per_step)
     ]
 
-    class _Trainer(Trainer):  # type: ignore[misc]
+    dataset = _Rows(wanted)
+
+    class _Trainer(Trainer):
         def _get_train_sampler(self, *_: Any) -> SequentialSampler:
-            return SequentialSampler(self.train_dataset)
+            return SequentialSampler(dataset)
 
     watch = _Watch(
         model,
@@ -163,7 +165,7 @@ def train(
                 use_cpu=not torch.cuda.is_available(),
             ),
             data_collator=make_batch,
-            train_dataset=_Rows(wanted),
+            train_dataset=dataset,
             optimizers=(optimizer, schedule),
             callbacks=[watch.callback()],
         ).train()
@@ -290,7 +292,7 @@ class _Watch:
 
         watch = self
 
-        class _Callback(TrainerCallback):  # type: ignore[misc]
+        class _Callback(TrainerCallback):
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
                 watch.step(state.global_step)
                 return control

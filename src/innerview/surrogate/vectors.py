@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from innerview.errors import SlotMismatchError
-from innerview.targets.protocol import Case, Target
+from innerview.targets.protocol import Case, FloatArray, Target
 
 __all__ = ["KINDS", "VectorTable"]
 
@@ -27,7 +27,7 @@ class VectorTable:
         self._part_index = target.parts.index
         self._outcome_index = target.outcomes.index
         self._cases: dict[tuple[str, ...], int] = {}
-        self._case_vectors: list[np.ndarray] = []
+        self._case_vectors: list[FloatArray] = []
         self._case_tensor: Tensor | None = None
         self.enabled = target.capabilities.vectors
         d = target.outcome_vectors.shape[1] if self.enabled else 1

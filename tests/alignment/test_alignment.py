@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from innerview.alignment.cases import read_cases, split_cases, write_cases
+from innerview.alignment.chat import read_chat
+from innerview.alignment.labels import LabelSettings, label_cases, nearest_outcomes
+from innerview.alignment.mixture import (
+    MixtureSettings,
+    case_records,
+    item_records,
+    test_records,
+    windows,
+)
+from innerview.alignment.prose import prose_records
+from innerview.alignment.records import FORMS, Record, Slot, Text, read_records, write_records
+from innerview.alignment.templates import PHRASES, Words, phrase_pieces, phrases
+from innerview.errors import DataError, RecordError, RunError
+from innerview.explanation.evidence import measure
+from innerview.targets.protocol import Case, top_outcomes
+from innerview.testing import ScriptedTarget, small_catalogue
+
+test_records.__test__ = False  # type: ignore[attr-defined]  # a builder, not a test
+N = 30
+
+
+@pytest.fixture
+def target() -> ScriptedTarget:
+    weights = np.random.default_rng(0).normal(size=(N, N)).astype(np.float32)
+    return ScriptedTarget(weights, small_catalogue(N), max_parts=6)
+
+
+@pytest.fixture
+def cases() -> list[Case]:
+    rng = np.random.default_rng(1)
+    return [
+        Case(f"c{i}", tuple(f"i{j}" for j in rng.choice(N, size=3 + i, replace=False)))
+        for i in range(8)
+    ]
+
+
+text = st.text(max_size=20)
+records = st.builds(
+    lambda task, form, case_id, parts, question, answer, heldout: Record(
+        task, form, case_id, tuple(parts), len(parts) // 2, tuple(question), answer,
+        {"top": list(parts)}, heldout,
+    ),
+    st.sampled_from(["retrieval", "history", "chat"]),
+    st.sampled_from(FORMS),
+    text,
+    st.lists(text, max_size=4),
+    st.lists(
+        st.builds(Text, text) | st.builds(Slot, st.sampled_from(["case", "part"]), text),
+        min_size=1,
+        max_size=4,
+    ),
+    text,
+    st.booleans(),
+)  # fmt: skip
+
+
+@given(st.lists(records, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_records_survive_a_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, own: list[Record]
+) -> None:
+    path = tmp_path_factory.mktemp("records") / "r.parquet"
+    write_records(path, own)
+    assert read_records(path) == own
+
+
+def test_a_missing_records_file_is_one_line() -> None:
+    with pytest.raises(RecordError, match="no readable records file"):
+        read_records(Path("nowhere.parquet"))
+
+
+def test_labels_are_the_targets_answers(target: ScriptedTarget, cases: list[Case]) -> None:
+    for own in label_cases(target, cases, LabelSettings(n_interest=4), batch_size=3):
+        (scores,) = target.score([own.case])
+        order = top_outcomes(target, own.case, scores, N)
+        place = {o: i for i, o in enumerate(order)}
+        assert list(own.top) == order[:5]
+        assert [place[o] for o in own.ranked] == sorted(place[o] for o in own.ranked)
+        assert all(place[o] < len(order) * 0.2 for o in own.liked)
+        assert all(place[o] >= len(order) * 0.5 for o in own.disliked)
+        assert not set(own.case.parts) & {*own.top, *own.ranked, *own.liked, *own.disliked}
+
+
+def test_labels_do_not_depend_on_the_batch(target: ScriptedTarget, cases: list[Case]) -> None:
+    alone = [label_cases(target, [c], LabelSettings())[0] for c in cases]
+    assert alone == label_cases(target, cases, LabelSettings(), batch_size=100)
+
+
+@given(st.integers(0, 40), st.integers(3, 8), st.integers(1, 4))
+def test_windows_are_the_newest_stretches(n: int, max_parts: int, limit: int) -> None:
+    case = Case("c", tuple(map(str, range(n))))
+    cut = windows(case, max_parts=max_parts, limit=limit, min_visible=3)
+    joined = [p for window in reversed(cut) for p in window.parts]
+    assert joined == list(case.parts[n - len(joined) :])
+    assert len(cut) <= limit
+    assert all(3 <= len(w.parts) <= max_parts for w in cut)
+
+
+def test_training_records_hold_the_targets_answers_for_what_is_visible(
+    target: ScriptedTarget, cases: list[Case]
+) -> None:
+    groups = case_records(target, cases, MixtureSettings(ranking_frac=1.0), LabelSettings())
+    tasks = {r.task for g in groups for r in g}
+    assert tasks >= {"retrieval", "ranking", "interest", "attribution"}
+    for record in (r for g in groups for r in g):
+        case = Case("x", record.parts[: record.visible])
+        (scores,) = target.score([case])
+        if record.task == "retrieval":
+            best = top_outcomes(target, case, scores, 1)[0]
+            assert record.answer == f" {target.outcomes.title(best)}"
+        if record.task == "attribution":
+            strongest = measure(case, record.label["outcome"], target).strongest()[0].part
+            assert record.answer == f" {target.parts.title(strongest)}"
+        assert not record.heldout_phrasing
+
+
+def test_groups_share_one_context(target: ScriptedTarget, cases: list[Case]) -> None:
+    for group in case_records(target, cases, MixtureSettings(), LabelSettings()):
+        assert len({r.context_key for r in group}) == 1
+    for group in item_records(target, MixtureSettings()):
+        assert len({r.context_key for r in group}) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_prompts_use_the_channels_of_their_form(
+    target: ScriptedTarget, cases: list[Case], form: str
+) -> None:
+    asked = test_records(target, cases, form, LabelSettings())  # type: ignore[arg-type]
+    assert all(r.heldout_phrasing for r in asked)
+    for record in asked:
+        slots = [p for p in record.question if isinstance(p, Slot)]
+        words = "".join(p.text for p in record.question if isinstance(p, Text))
+        if record.task in ("interest", "ranking", "attribution"):
+            assert bool(slots) == (form != "behavior")
+            assert ("Item " in words) == (form != "intention")
+
+
+def test_phrases_for_testing_are_not_trained_on() -> None:
+    for task in PHRASES:
+        if task != "chat":
+            assert not set(phrases(task, heldout=True)) & set(phrases(task, heldout=False))
+            assert phrases(task, heldout=True)
+
+
+def test_data_is_never_formatted_into_a_phrase() -> None:
+    title = Text(" {list} {noun} {X}")
+    pieces = phrase_pieces("Would{X} fit, {noun}?", Words("film"), subject=(title,))
+    assert pieces == (Text("Would"), title, Text(" fit, film?"))
+
+
+def test_nearest_outcomes_is_by_cosine_and_never_itself() -> None:
+    weights = np.eye(3, dtype=np.float32)
+    target = ScriptedTarget(weights, small_catalogue(3))
+    assert all(a != b for a, b in zip(target.outcomes.ids, nearest_outcomes(target), strict=True))
+
+
+def test_prose_records_state_verified_claims(target: ScriptedTarget, cases: list[Case]) -> None:
+    groups = prose_records(target, cases, seed=0)
+    assert len(groups) == len(cases)
+    for (record,) in groups:
+        assert record.task == "prose"
+        assert target.outcomes.title(record.label["outcome"]) in record.answer
+
+
+def test_cases_round_trip_and_do_not_overlap(tmp_path: Path) -> None:
+    parts = {f"u{i}": [f"i{j}" for j in range(i % 6)] for i in range(60)}
+    cases = split_cases(parts, n_test=400, seed=3)
+    write_cases(tmp_path / "labels" / "cases.parquet", cases)
+    assert read_cases(tmp_path) == cases
+    ids = [c.case_id for c in (*cases.train, *cases.valid, *cases.test)]
+    assert len(ids) == len(set(ids)) == sum(len(p) >= 2 for p in parts.values())
+    assert len(cases.test) == len(ids) // 3
+    with pytest.raises(RunError, match="target train"):
+        read_cases(tmp_path / "nowhere")
+
+
+def test_chat_files_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "chat.jsonl"
+    path.write_text('{"prompt": "Hi", "answer": "Hello"}\n\n{"prompt": "Hi"}\n')
+    with pytest.raises(DataError, match=r"chat\.jsonl:3: expected a JSON object"):
+        read_chat(path)

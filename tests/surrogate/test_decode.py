@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from innerview.alignment.records import Record
+from innerview.errors import RecordError
+from innerview.surrogate.decode import Constraint, OneOf, Ordering, Sequenced, Trie
+from innerview.surrogate.packing import collate, trees_of
+from innerview.surrogate.surrogate import Surrogate
+
+END, SEP = 99, 50
+token_lists = st.lists(
+    st.lists(st.integers(0, 4), min_size=1, max_size=3), min_size=1, max_size=6, unique_by=tuple
+)
+
+
+def _all_answers(constraint: Constraint, limit: int = 5000) -> list[tuple[int, ...]]:
+    found, open_ = [], [()]
+    while open_ and len(found) < limit:
+        tokens = open_.pop()
+        allowed = constraint.allowed(tokens)
+        assert allowed is not None
+        if not allowed:
+            found.append(tokens)
+        open_ += [(*tokens, t) for t in set(allowed)]
+    return found
+
+
+@given(token_lists)
+def test_one_of_says_every_title_and_nothing_else(entries: list[list[int]]) -> None:
+    trie = Trie({str(i): tokens for i, tokens in enumerate(entries)})
+    constraint = OneOf(trie, END)
+    answers = _all_answers(constraint)
+    assert sorted(answers) == sorted((*e, END) for e in entries)
+    assert {constraint.value(a) for a in answers} == {str(i) for i in range(len(entries))}
+
+
+@given(token_lists, st.integers(0, 5))
+def test_excluded_ids_are_never_said(entries: list[list[int]], gone: int) -> None:
+    trie = Trie({str(i): tokens for i, tokens in enumerate(entries)})
+    constraint = OneOf(trie, END, frozenset({str(gone)}))
+    values = {constraint.value(a) for a in _all_answers(constraint)} - {""}
+    assert values == {str(i) for i in range(len(entries))} - {str(gone)}
+
+
+@given(token_lists.filter(lambda e: len(e) <= 4))
+def test_an_ordering_names_every_title_once(entries: list[list[int]]) -> None:
+    n = len(entries)
+    trie = Trie({str(i): tokens for i, tokens in enumerate(entries)})
+    constraint = Ordering(Sequenced(trie, (SEP,), END, n), n)
+    values = [tuple(constraint.value(a)) for a in _all_answers(constraint)]
+    assert sorted(values) == sorted(itertools.permutations([str(i) for i in range(n)]))
+
+
+def test_equal_titles_keep_their_own_ids() -> None:
+    trie = Trie({"a": [1, 2], "b": [1, 2]})
+    assert OneOf(trie, END, frozenset({"a"})).value((1, 2, END)) == "b"
+    named = Sequenced(trie, (SEP,), END, 2).value((1, 2, SEP, 1, 2, END))
+    assert named == ["a", "b"]
+
+
+def test_a_title_without_tokens_is_refused() -> None:
+    with pytest.raises(RecordError, match="no tokens"):
+        Trie({"a": []})
+
+
+def _retrieval(groups: list[list[Record]]) -> list[Record]:
+    return [r for g in groups for r in g if r.task == "retrieval"]
+
+
+def test_wide_beams_find_the_likeliest_outcomes_of_the_whole_catalogue(
+    surrogate: Surrogate, groups: list[list[Record]]
+) -> None:
+    for record in _retrieval(groups)[:3]:
+        (found,) = surrogate._decode([record], 12, 4, 32)
+        scores: dict[str, float] = {}
+        for row, outcome in enumerate(surrogate.target.outcomes.ids):
+            if outcome in record.parts[: record.visible]:
+                continue
+            answer = f" {surrogate.target.outcomes.titles[row]}"
+            asked = Record(
+                record.task, record.form, record.case_id, record.parts, record.visible,
+                record.question, answer, record.label,
+            )  # fmt: skip
+            trees = list(trees_of([asked], surrogate.encoder, surrogate.vectors))
+            batch = collate([trees], surrogate.vectors, pad_id=0)
+            log_probs = torch.log_softmax(surrogate.model.run(batch), -1)
+            scores[outcome] = float(log_probs[range(len(log_probs)), batch.answer_ids].sum())
+        assert list(found) == sorted(scores, key=lambda o: -scores[o])
+
+
+def test_answers_do_not_depend_on_the_batch(
+    surrogate: Surrogate, groups: list[list[Record]]
+) -> None:
+    records = [r for g in groups for r in g if r.task not in ("chat", "prose", "item_attribute")]
+    assert {r.task for r in records} >= {"retrieval", "ranking", "interest", "history"}
+    alone = surrogate.answer(records, batch_size=1)
+    together = surrogate.answer(records, batch_size=32)
+    for record, one, other in zip(records, alone, together, strict=True):
+        if record.task == "interest":
+            assert one == pytest.approx(other, abs=1e-5)
+        else:
+            assert one == other
+
+
+def test_answers_name_what_exists(surrogate: Surrogate, groups: list[list[Record]]) -> None:
+    records = [r for g in groups for r in g]
+    ids = set(surrogate.target.outcomes.ids)
+    for record, value in zip(records, surrogate.answer(records, max_new_tokens=24), strict=True):
+        if record.task == "retrieval":
+            assert len(value) == 5
+            assert set(value) <= ids - set(record.parts[: record.visible])
+        elif record.task == "ranking":
+            assert sorted(value) == sorted(record.label["shown"])
+        elif record.task == "attribution":
+            assert value in record.parts
+        elif record.task == "history":
+            assert len(set(value)) == len(value) <= record.visible
+        elif record.task == "interest":
+            assert 0 <= value <= 1

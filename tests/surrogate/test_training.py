@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from innerview.alignment.records import Record
+from innerview.errors import SurrogateError
+from innerview.surrogate import surrogate as module
+from innerview.surrogate.checkpoint import trained_tensors
+from innerview.surrogate.projector import Projector
+from innerview.surrogate.surrogate import Surrogate
+from innerview.surrogate.train import TrainSettings
+from innerview.testing import ScriptedTarget
+
+from .tiny import tiny_base
+
+SETTINGS = TrainSettings(
+    max_steps=6, rows_per_step=1, max_tokens=900, lora_rank=4, learning_rate=1e-2
+)
+
+
+def _fresh(target: ScriptedTarget) -> Surrogate:
+    return Surrogate(tiny_base(), target, lora_rank=4)
+
+
+def _weights(surrogate: Surrogate) -> dict[str, torch.Tensor]:
+    return {n: t.clone() for n, t in trained_tensors(surrogate.model).items()}
+
+
+def _align(surrogate: Surrogate, groups: list[list[Record]], folder: Path, **kw: object) -> None:
+    surrogate.align(groups, SETTINGS, folder=folder, features=16, **kw)  # type: ignore[arg-type]
+
+
+def test_training_lowers_the_loss_and_leaves_the_base_alone(
+    target: ScriptedTarget, groups: list[list[Record]], tmp_path: Path
+) -> None:
+    surrogate = _fresh(target)
+    frozen = {n: p.clone() for n, p in surrogate.model.named_parameters() if not p.requires_grad}
+    settings = TrainSettings(
+        max_steps=40, rows_per_step=2, max_tokens=900, lora_rank=4, learning_rate=1e-2
+    )
+    surrogate.align(groups, settings, folder=tmp_path, features=16)
+    lines = [json.loads(x) for x in (tmp_path / "training.jsonl").read_text().splitlines()]
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+    assert {"retrieval", "interest", "history"} <= set(lines[-1]["task_loss"])
+    own = dict(surrogate.model.named_parameters())
+    assert all(torch.equal(own[n], p) for n, p in frozen.items())
+
+
+class _KilledError(Exception):
+    pass
+
+
+def test_a_killed_training_ends_in_the_same_weights(
+    target: ScriptedTarget,
+    groups: list[list[Record]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = _fresh(target)
+    _align(whole, groups, tmp_path / "whole")
+
+    from innerview.surrogate import train as training
+
+    real = training._Watch.step
+
+    def save_each_step_and_die(self: training._Watch, local_step: int) -> None:
+        self.saved = float("-inf")
+        real(self, local_step)
+        if self.done + local_step == 3:
+            raise _KilledError
+
+    monkeypatch.setattr(training._Watch, "step", save_each_step_and_die)
+    with pytest.raises(_KilledError):
+        _align(_fresh(target), groups, tmp_path / "killed")
+    monkeypatch.setattr(training._Watch, "step", real)
+    again = _fresh(target)
+    _align(again, groups, tmp_path / "killed")
+    expected, found = _weights(whole), _weights(again)
+    assert all(torch.equal(expected[n], found[n]) for n in expected)
+
+
+def test_a_damaged_checkpoint_is_passed_over(
+    target: ScriptedTarget, groups: list[list[Record]], tmp_path: Path
+) -> None:
+    first = _fresh(target)
+    _align(first, groups, tmp_path)
+    weights = tmp_path / "checkpoint" / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    again = _fresh(target)
+    _align(again, groups, tmp_path)
+    expected, found = _weights(first), _weights(again)
+    assert all(torch.equal(expected[n], found[n]) for n in expected)
+
+
+def test_nothing_to_train_on_is_said(target: ScriptedTarget, tmp_path: Path) -> None:
+    with pytest.raises(SurrogateError, match="no alignment records"):
+        _fresh(target).align([], SETTINGS, folder=tmp_path, features=16)
+
+
+@pytest.fixture
+def saved(
+    target: ScriptedTarget,
+    surrogate: Surrogate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    monkeypatch.setattr(module, "load_base", lambda name, dtype="auto": tiny_base())
+    surrogate.save(tmp_path / "surrogate", provenance={"seed": 0})
+    return tmp_path / "surrogate"
+
+
+def test_a_saved_surrogate_answers_the_same(
+    target: ScriptedTarget, surrogate: Surrogate, groups: list[list[Record]], saved: Path
+) -> None:
+    loaded = Surrogate.load(saved, target)
+    own = _weights(surrogate)
+    for name, tensor in _weights(loaded).items():
+        assert torch.equal(tensor, own[name].to(torch.bfloat16).float()), name
+    again = Surrogate.load(saved, target)
+    records = [r for g in groups for r in g if r.task == "retrieval"][:6]
+    assert loaded.answer(records) == again.answer(records)
+    assert not any(
+        "base_layer" in f for f in json.loads((saved / "manifest.json").read_text())["sha256"]
+    )
+
+
+def test_a_changed_file_is_refused(target: ScriptedTarget, saved: Path) -> None:
+    file = saved / "lora" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(SurrogateError, match="missing or changed"):
+        Surrogate.load(saved, target)
+
+
+def test_another_target_is_refused(saved: Path) -> None:
+    with pytest.raises(SurrogateError, match="align it anew"):
+        Surrogate.load(saved, ScriptedTarget([[1.0, 0.0], [0.0, 1.0]]))
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/hostname"])
+def test_a_manifest_that_leaves_its_folder_is_refused(
+    target: ScriptedTarget, saved: Path, name: str
+) -> None:
+    path = saved / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["sha256"][name] = "0"
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(SurrogateError, match="outside its folder"):
+        Surrogate.load(saved, target)
+
+
+def test_a_projector_fit_with_many_features_reproduces_its_targets() -> None:
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(40, 8, generator=generator)
+    wanted = torch.randn(40, 16, generator=generator)
+    projector = Projector(8, 16, features=256)
+    explained = projector.fit(vectors, wanted, norm=3.0, ridge=1e-6)
+    assert explained > 0.99
+    out = projector(vectors).detach()
+    cosine = torch.nn.functional.cosine_similarity(out, wanted)
+    assert float(cosine.min()) > 0.95
+    torch.testing.assert_close(out.norm(dim=1), torch.full((40,), 3.0))
