@@ -1,0 +1,27 @@
+"""The stages from tables to a report. Each leaves files in the run folder and is skipped when
+what it was made from has not changed.
+
+Knows how the rooms are put together and nothing of what goes on in them.
+"""
+
+from innerview.pipeline._align import align, label
+from innerview.pipeline._evaluate import evaluate
+from innerview.pipeline._report import explain, report
+from innerview.pipeline._stage import Event, RunSettings, Say
+from innerview.pipeline._target import train_target
+from innerview.pipeline._whole import demo, run, shipped_folder
+
+__all__ = [
+    "Event",
+    "RunSettings",
+    "Say",
+    "align",
+    "demo",
+    "evaluate",
+    "explain",
+    "label",
+    "report",
+    "run",
+    "shipped_folder",
+    "train_target",
+]

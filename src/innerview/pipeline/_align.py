@@ -1,0 +1,161 @@
+"""From a target and its cases to records, and from records to a surrogate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from innerview.alignment.cases import read_cases
+from innerview.alignment.chat import CHAT_PROMPTS, chat_records, read_chat
+from innerview.alignment.labels import LabelSettings
+from innerview.alignment.mixture import (
+    MixtureSettings,
+    case_records,
+    item_records,
+    item_test_records,
+    test_records,
+)
+from innerview.alignment.prose import prose_records
+from innerview.alignment.records import FORMS, Record, read_records, write_records
+from innerview.alignment.tasks import Asker
+from innerview.pipeline._stage import Event, Say, digest, finish, is_current
+from innerview.targets import BundleTarget, Case, load_bundle
+
+__all__ = ["align", "label", "neighbours"]
+
+
+def recent(case: Case, target: BundleTarget) -> Case:
+    """What the target sees of a case: its last parts."""
+    return Case(case.case_id, case.parts[-target.capabilities.max_parts :])
+
+
+def label(
+    run: Path, say: Say, *, mixture: MixtureSettings | None = None, n_test: int = 400, seed: int = 0
+) -> Path:
+    """Ask the target for every label and write the records: training, valid, test."""
+    target = load_bundle(run / "target")
+    cases = read_cases(run)
+    mixture = mixture or MixtureSettings(seed=seed)
+    labels = LabelSettings(n_interest=mixture.interest_pairs, seed=seed)
+    made_from = digest(
+        [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 3]
+    )
+    folder = run / "records"
+    if is_current(folder, made_from):
+        say(Event("labels", "unchanged, kept"))
+        return folder
+    began = target.queries.used
+    say(Event("labels", f"asking the target about {len(cases.train):,} cases"))
+    shuffled = [cases.train[i] for i in np.random.default_rng(seed).permutation(len(cases.train))]
+    groups = case_records(target, shuffled, mixture, labels)
+    groups += item_records(target, mixture)
+    prose = [recent(c, target) for c in shuffled[: mixture.n_prose]]
+    groups += prose_records(target, prose, seed=seed)
+    order = np.random.default_rng(seed + 1).permutation(len(groups))
+    flat = [r for i in order for r in groups[i]]
+    (folder / "train").mkdir(parents=True, exist_ok=True)
+    write_records(folder / "train" / "records.parquet", flat)
+    forms = FORMS if target.capabilities.vectors else ("behavior",)
+    for name, chosen in (("valid", cases.valid), ("test", cases.test[:n_test])):
+        recent = [recent(c, target) for c in chosen]
+        held_out = [r for form in forms for r in test_records(target, recent, form, labels)]
+        held_out += item_test_records(target, n=len(chosen), seed=seed)
+        write_records(folder / f"{name}.parquet", held_out)
+    queries = target.queries.used - began
+    say(Event("labels", f"{len(flat):,} training records, {queries:,} target queries"))
+    finish(folder, made_from, queries=queries, n_records=len(flat))
+    return folder
+
+
+def neighbours(records: Sequence[Record]) -> list[list[Record]]:
+    """Neighbours with the same context, together."""
+    groups: list[list[Record]] = []
+    for record in records:
+        if groups and groups[-1][0].context_key == record.context_key:
+            groups[-1].append(record)
+        else:
+            groups.append([record])
+    return groups
+
+
+def align(
+    run: Path,
+    say: Say,
+    *,
+    base: str = "smollm2-135m-instruct",
+    chat: Path | None = None,
+    max_seconds: float | None = None,
+    max_steps: int | None = None,
+    seed: int = 0,
+) -> Path:
+    """Train the surrogate on the records; goes on where a killed training stopped."""
+    from innerview.surrogate.base import load_base
+    from innerview.surrogate.surrogate import Surrogate
+    from innerview.surrogate.train import Progress, TrainSettings
+
+    target = load_bundle(run / "target")
+    records_from = json.loads((run / "records" / "stage.json").read_text(encoding="utf-8"))
+    settings = TrainSettings(max_seconds=max_seconds, max_steps=max_steps, seed=seed)
+    made_from = digest([records_from["made_from"], base, asdict(settings), target.fingerprint])
+    folder = run / "surrogate"
+    if is_current(folder, made_from):
+        say(Event("align", "unchanged, kept"))
+        return folder
+    say(Event("align", f"loading {base}"))
+    surrogate = Surrogate(load_base(base), target, lora_rank=settings.lora_rank, seed=seed)
+    groups = neighbours(read_records(run / "records" / "train" / "records.parquet"))
+    asker = Asker(target.outcomes, target.parts)
+    pairs = read_chat(chat) if chat else _own_answers(surrogate, asker, run, say)
+    groups = _sprinkle(groups, chat_records(asker, pairs), seed=seed)
+
+    def report(p: Progress) -> None:
+        losses = " ".join(f"{task} {loss:.2f}" for task, loss in p.task_loss.items())
+        say(
+            Event(
+                "align",
+                f"step {p.step}/{p.max_steps}, {p.tokens_per_s:.0f} tokens/s, "
+                f"{p.examples_per_s:.1f} examples/s, {p.seconds_left / 60:.0f} min left; {losses}",
+                p.step / p.max_steps,
+            )
+        )
+
+    summary = surrogate.align(groups, settings, folder=folder, on_progress=report)
+    surrogate.save(folder, provenance={"seed": seed, "records": records_from["made_from"]})
+    finish(folder, made_from)
+    say(Event("align", f"{summary.examples:,} examples in {summary.seconds / 60:.0f} min", 1.0))
+    return folder
+
+
+def _own_answers(surrogate: Any, asker: Asker, run: Path, say: Say) -> list[tuple[str, str]]:
+    """What the base model says to plain questions before it is aligned; asked once per run."""
+    path = run / "records" / "chat.jsonl"
+    if path.exists():
+        return read_chat(path)
+    say(Event("align", "letting the base model answer plain questions, to keep its speech"))
+    asked = [asker.chat(prompt, "?") for prompt in CHAT_PROMPTS]
+    pairs = list(zip(CHAT_PROMPTS, surrogate.answer(asked, max_new_tokens=64), strict=True))
+    part = path.with_name(".chat.jsonl.part")
+    lines = (json.dumps({"prompt": p, "answer": a}, ensure_ascii=False) for p, a in pairs)
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    part.replace(path)
+    return pairs
+
+
+def _sprinkle(
+    groups: list[list[Record]], extra: list[list[Record]], *, seed: int
+) -> list[list[Record]]:
+    """Spread a few groups evenly over many."""
+    if not extra:
+        return groups
+    step = max(1, len(groups) // len(extra))
+    mixed: list[list[Record]] = []
+    for i, group in enumerate(groups):
+        if i % step == 0 and i // step < len(extra):
+            mixed.append(extra[(i // step + seed) % len(extra)])
+        mixed.append(group)
+    return mixed

@@ -1,0 +1,100 @@
+"""Explanations of held-out cases, and the page that shows them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from innerview.alignment.cases import read_cases
+from innerview.evaluation.report import write_report
+from innerview.evaluation.results import read_metrics
+from innerview.explanation.explanation import Explanation
+from innerview.pipeline._stage import Event, Say, digest
+from innerview.targets import load_bundle
+
+__all__ = ["explain", "report"]
+
+_SHARD = 20
+
+
+def explain(run: Path, say: Say, *, case_ids: Sequence[str] | None = None, n: int = 20) -> Path:
+    """Explain what the target puts first for held-out cases, one JSON line each.
+
+    Explanations that are there already are kept, so a killed run goes on where it stopped.
+    """
+    from innerview.explainer import Explainer
+
+    explainer = Explainer.load(run)
+    wanted = list(case_ids) if case_ids is not None else _worth_showing(run, n)
+    fingerprint = explainer.surrogate.fingerprint if explainer.surrogate else "none"
+    made_from = digest([explainer.target.fingerprint, fingerprint])[:12]
+    path = run / "explanations" / f"{made_from}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = {e.case_id for e in _complete_lines(path)}
+    left = [c for c in wanted if c not in done]
+    for start in range(0, len(left), _SHARD):
+        shard = left[start : start + _SHARD]
+        share = (len(wanted) - len(left) + start) / max(1, len(wanted))
+        say(Event("explain", f"{len(wanted) - len(left) + start}/{len(wanted)} cases", share))
+        lines = [json.dumps(e.to_dict(), ensure_ascii=False) for e in explainer(list(shard))]
+        with path.open("a", encoding="utf-8") as out:
+            out.write("".join(f"{line}\n" for line in lines))
+            out.flush()
+            os.fsync(out.fileno())
+    say(Event("explain", f"{len(wanted)} explanations in {path}", 1.0))
+    return path
+
+
+def _worth_showing(run: Path, n: int) -> list[str]:
+    """The first held-out cases of an ordinary length, so that pages stay readable."""
+    test = read_cases(run).test
+    ordinary = [c.case_id for c in test if len(c.parts) >= 4]
+    return (ordinary or [c.case_id for c in test])[:n]
+
+
+def _complete_lines(path: Path) -> list[Explanation]:
+    """What a file of explanations holds; a line that a kill cut off is removed from it."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(whole, encoding="utf-8")
+        part.replace(path)
+    return [Explanation.from_dict(json.loads(line)) for line in whole.splitlines()]
+
+
+def report(run: Path, say: Say) -> Path:
+    """Write ``report/index.html`` from whatever the run folder has."""
+    target = load_bundle(run / "target")
+    written = sorted((run / "explanations").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
+    explanations = _complete_lines(written[-1]) if written else []
+    metrics_path = run / "report" / "metrics.json"
+    metrics = read_metrics(metrics_path) if metrics_path.exists() else {}
+    path = run / "report" / "index.html"
+    provenance = {
+        "target": target.name,
+        "target fingerprint": target.fingerprint[:16],
+        "innerview": version("innerview"),
+    }
+    surrogate = run / "surrogate" / "manifest.json"
+    if surrogate.exists():
+        manifest = json.loads(surrogate.read_text(encoding="utf-8"))
+        provenance["base language model"] = str(manifest["base"])
+        provenance["aligned on"] = f"{manifest.get('training', {}).get('examples', 0):,} examples"
+    labels = run / "labels" / "stage.json"
+    stage = json.loads(labels.read_text(encoding="utf-8")) if labels.exists() else {}
+    write_report(
+        path,
+        explanations=explanations,
+        metrics=metrics,
+        target_report=target.manifest.training if target.manifest else {},
+        provenance=provenance,
+        notes=stage.get("notes", ()),
+    )
+    say(Event("report", f"report: {path}", 1.0))
+    return path

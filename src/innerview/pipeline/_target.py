@@ -1,0 +1,104 @@
+"""From tables to a target and its cases."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from innerview.alignment.cases import split_cases, write_cases
+from innerview.data.embedded import load_embedded
+from innerview.data.formats import Loaded, load_dataset
+from innerview.data.splits import HoldOut, leave_one_out
+from innerview.errors import BundleError
+from innerview.pipeline._stage import (
+    Event,
+    RunSettings,
+    Say,
+    digest,
+    finish,
+    is_current,
+    write_json,
+)
+from innerview.targets import BundleTarget, TrainingData, load_bundle
+
+__all__ = ["train_target"]
+
+
+def _load(settings: RunSettings, say: Say) -> Loaded:
+    if settings.interactions is None:
+        return load_embedded()
+    loaded = load_dataset(
+        settings.interactions,
+        settings.items,
+        format=settings.format,
+        user_col=settings.user_col,
+        item_col=settings.item_col,
+        time_col=settings.time_col,
+        title_col=settings.title_col,
+        noun=settings.noun,
+    )
+    for note in loaded.notes:
+        say(Event("data", note))
+    return loaded.k_core(settings.k_core) if settings.k_core > 1 else loaded
+
+
+def train_target(settings: RunSettings, say: Say) -> Path:
+    """Read the data, train or take the target, and write down who is in which part of the run.
+
+    Raises:
+        DataError: the tables cannot be used.
+        BundleError: a given bundle is damaged, or knows none of the items.
+    """
+    out = settings.out / "target"
+    loaded = _load(settings, say)
+    frame = loaded.interactions.frame
+    made_from = digest(
+        {
+            "data": hashlib.sha256(frame.write_csv().encode()).hexdigest(),
+            "titles": digest(loaded.catalogue.titles),
+            "target": settings.target,
+            "split": settings.split,
+            "seed": settings.seed,
+            "n_test": settings.n_test,
+        }
+    )
+    if is_current(settings.out / "labels", made_from) and (out / "manifest.json").exists():
+        say(Event("target", "unchanged, kept"))
+        return out
+    order = settings.target == "sasrec"
+    how: HoldOut = ("last" if order else "random") if settings.split == "auto" else settings.split
+    split = leave_one_out(loaded.interactions, how=how, seed=settings.seed)
+    data = TrainingData.from_split(loaded.interactions, split, loaded.catalogue, how=how)
+    say(Event("target", f"{len(data.train):,} cases, {len(loaded.catalogue):,} outcomes"))
+    target = _make_target(settings, data, out)
+    known = target.parts.index
+    parts = {
+        user: [i for i in items if i in known and i != split.test.get(user)]
+        for user, items in loaded.interactions.histories().items()
+    }
+    cases = split_cases(parts, n_test=settings.n_test, seed=settings.seed)
+    write_cases(settings.out / "labels" / "cases.parquet", cases)
+    popularity = Counter(item for items in data.train.values() for item in items)
+    write_json(settings.out / "labels" / "popularity.json", dict(popularity))
+    finish(settings.out / "labels", made_from, how=how, notes=loaded.notes)
+    return out
+
+
+def _make_target(settings: RunSettings, data: TrainingData, out: Path) -> BundleTarget:
+    if settings.target == "als":
+        from innerview.targets.train_als import train_als
+
+        return train_als(data, out, seed=settings.seed, overwrite=True)
+    if settings.target == "sasrec":
+        from innerview.targets.train_sasrec import train_sasrec
+
+        return train_sasrec(data, out, seed=settings.seed, overwrite=True)
+    given = load_bundle(settings.target)
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(settings.target, out)
+    shared = len(set(given.parts.ids) & set(data.catalogue.ids))
+    if not shared:
+        raise BundleError(f"{settings.target} knows none of the {len(data.catalogue)} items")
+    return load_bundle(out)

@@ -1,0 +1,63 @@
+"""The whole way: from tables, or with what comes with the package."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from importlib.resources import files
+from pathlib import Path
+
+from innerview.errors import RunError
+from innerview.pipeline._align import align, label
+from innerview.pipeline._evaluate import evaluate
+from innerview.pipeline._report import explain, report
+from innerview.pipeline._stage import RunSettings, Say
+from innerview.pipeline._target import train_target
+
+__all__ = ["demo", "run", "shipped_folder"]
+
+
+def run(settings: RunSettings, say: Say) -> Path:
+    """From tables to a report within about ``time_budget_s``; every stage is resumable."""
+    began = time.monotonic()
+    train_target(settings, say)
+    label(settings.out, say, n_test=settings.n_test, seed=settings.seed)
+    # Alignment gets what is left after target and labels, less what explaining will take.
+    left = settings.time_budget_s - (time.monotonic() - began)
+    align(
+        settings.out,
+        say,
+        base=settings.base,
+        chat=settings.chat,
+        max_seconds=max(60.0, 0.6 * left),
+        seed=settings.seed,
+    )
+    evaluate(settings.out, say, unaligned=False, seed=settings.seed)
+    explain(settings.out, say, n=settings.n_explain)
+    return report(settings.out, say).parent.parent
+
+
+def shipped_folder() -> Path:
+    """Where the target and surrogate that come with the package lie."""
+    return Path(str(files("innerview").joinpath("shipped")))
+
+
+def demo(out: Path, say: Say, *, n: int = 20) -> Path:
+    """Explain held-out cases of the shipped target afresh, with the shipped surrogate.
+
+    Raises:
+        RunError: the package was built without the shipped run.
+    """
+    shipped = shipped_folder()
+    if not (shipped / "surrogate" / "manifest.json").exists():
+        raise RunError(f"{shipped} holds no surrogate; make it with: innerview demo --from-scratch")
+    for name in ("target", "labels", "surrogate"):
+        if not (out / name).exists():
+            shutil.copytree(shipped / name, out / name)
+    (out / "report").mkdir(parents=True, exist_ok=True)
+    shutil.copy(shipped / "metrics.json", out / "report" / "metrics.json")
+    for old in (out / "explanations").glob("*.jsonl"):
+        old.unlink()
+    explain(out, say, n=n)
+    report(out, say)
+    return out
