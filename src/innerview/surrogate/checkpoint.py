@@ -91,6 +91,7 @@ class Checkpoint:
 
     step: int
     max_steps: int
+    seconds: float
     moments: dict[str, Tensor]
 
     def restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
@@ -110,10 +111,21 @@ def write_checkpoint(
     folder: Path,
     model: SpliceModel,
     optimizer: torch.optim.Optimizer,
+    *,
     step: int,
     max_steps: int,
+    seconds: float,
 ) -> None:
-    """Write beside, sync, rename; the marker with hashes is written last."""
+    """Write beside, sync, rename; the marker with hashes is written last.
+
+    Args:
+        folder: of the checkpoint; an older one there is replaced.
+        model: its trained tensors are kept.
+        optimizer: Adam; its moments are kept.
+        step: optimizer steps taken.
+        max_steps: of the whole training.
+        seconds: spent so far, restarts included.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=".checkpoint-", dir=folder.parent))
     moments: dict[str, Tensor] = {}
@@ -127,7 +139,7 @@ def write_checkpoint(
         save_file(trained_tensors(model), beside / "weights.safetensors")
         save_file(moments, beside / "moments.safetensors")
         hashes = {f.name: sha256_of(f) for f in sorted(beside.iterdir())}
-        marker = {"step": step, "max_steps": max_steps, "sha256": hashes}
+        marker = {"step": step, "max_steps": max_steps, "seconds": seconds, "sha256": hashes}
         (beside / _MANIFEST).write_text(json.dumps(marker), encoding="utf-8")
         replace_folder(beside, folder)
     finally:
@@ -149,5 +161,7 @@ def read_checkpoint(folder: Path, model: SpliceModel) -> Checkpoint | None:
         except (OSError, ValueError, KeyError, SafetensorError):
             continue
         load_tensors(model, weights, source=place)
-        return Checkpoint(int(marker["step"]), int(marker["max_steps"]), moments)
+        return Checkpoint(
+            int(marker["step"]), int(marker["max_steps"]), float(marker["seconds"]), moments
+        )
     return None

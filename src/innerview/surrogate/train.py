@@ -143,6 +143,7 @@ def train(
         settings,
         steps=steps,
         done=done,
+        spent=state.seconds if state else 0.0,
         optimizer=optimizer,
         folder=folder,
         on_progress=on_progress,
@@ -232,22 +233,24 @@ class _Watch:
         *,
         steps: int,
         done: int,
+        spent: float,
         optimizer: torch.optim.Optimizer,
         folder: Path,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self.model, self.settings, self.steps, self.done = model, settings, steps, done
+        self.spent = spent
         self.optimizer, self.folder, self.on_progress = optimizer, folder, on_progress
         self.sizes = [sum(len(t) for t in row) for row in rows]
         self.examples = [sum(len(t.branches) for t in row) for row in rows]
         self.began = self.saved = time.perf_counter()
         self.last: dict[str, float] = {}
 
-    def _totals(self, step: int) -> tuple[int, int, int]:
-        """Tokens, examples and padded tokens of the steps of this process."""
+    def _totals(self, first: int, last: int) -> tuple[int, int, int]:
+        """Tokens, examples and padded tokens of a range of steps."""
         n, k = len(self.sizes), self.settings.rows_per_step
         tokens = examples = padded = 0
-        for s in range(self.done, step):
+        for s in range(first, last):
             at = [i % n for i in range(s * k, (s + 1) * k)]
             tokens += sum(self.sizes[i] for i in at)
             examples += sum(self.examples[i] for i in at)
@@ -262,14 +265,19 @@ class _Watch:
             self._report(step, now - self.began)
         if now - self.saved >= self.settings.checkpoint_seconds or step == self.steps:
             write_checkpoint(
-                self.folder / "checkpoint", self.model, self.optimizer, step, self.steps
+                self.folder / "checkpoint",
+                self.model,
+                self.optimizer,
+                step=step,
+                max_steps=self.steps,
+                seconds=self.spent + now - self.began,
             )
             self.saved = time.perf_counter()
 
     def _report(self, step: int, seconds: float) -> None:
         noted, self.model.task_loss = self.model.task_loss, {}
         self.last = {task: sum(v) / len(v) for task, v in sorted(noted.items())}
-        tokens, examples, _ = self._totals(step)
+        tokens, examples, _ = self._totals(self.done, step)
         each = seconds / max(1, step - self.done)
         progress = Progress(
             step=step,
@@ -300,11 +308,11 @@ class _Watch:
         return _Callback()
 
     def summary(self) -> TrainSummary:
-        """Totals for the manifest."""
-        tokens, examples, padded = self._totals(self.steps)
+        """Totals of the whole training, restarts included, for the manifest."""
+        tokens, examples, padded = self._totals(0, self.steps)
         return TrainSummary(
             steps=self.steps,
-            seconds=round(time.perf_counter() - self.began, 1),
+            seconds=round(self.spent + time.perf_counter() - self.began, 1),
             tokens=tokens,
             examples=examples,
             useful_token_frac=round(tokens / max(1, padded), 4),
