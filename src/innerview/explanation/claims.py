@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from innerview.errors import CaseError
 
-__all__ = ["CLAIM_TYPES", "CheckedClaim", "Claim", "ClaimType", "Verdict"]
+__all__ = ["CLAIM_TYPES", "CheckedClaim", "Claim", "ClaimType", "Verdict", "said_by"]
 
 ClaimType = Literal["EVIDENCE", "NECESSARY", "SUFFICIENT", "ATTRIBUTE", "UNDECIDED"]
 Verdict = Literal["verified", "refuted", "untestable"]
@@ -139,3 +139,11 @@ class CheckedClaim:
             reason=wire.get("reason", ""),
             queries=int(wire.get("queries", 0)),
         )
+
+
+def said_by(source: str) -> str:
+    """Who made a claim, for readers; empty for claims that were read off the target."""
+    if source == "evidence":
+        return ""
+    form = source.removeprefix("surrogate_")
+    return f"the surrogate ({form}) says"

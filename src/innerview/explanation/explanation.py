@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from innerview.explanation.claims import CheckedClaim, Verdict
+from innerview.explanation.claims import CheckedClaim, Verdict, said_by
 from innerview.explanation.evidence import Evidence
 from innerview.explanation.render import describe
 
@@ -119,6 +119,8 @@ class Explanation:
             line = describe(checked, named, noun=self.noun)
             line = line.removesuffix(f" [{checked.verdict}]")
             why = f" ({checked.reason})" if checked.reason else ""
+            who = said_by(checked.claim.source)
+            line = f"{who}: {line}" if who else line
             lines.append(f"{f'[{checked.verdict}]':<13}{line}{why}")
         return "\n".join(lines)
 

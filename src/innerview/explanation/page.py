@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 
-from innerview.explanation.claims import CheckedClaim
+from innerview.explanation.claims import CheckedClaim, said_by
 from innerview.explanation.explanation import Explanation, FormAnswer
 from innerview.explanation.render import statement
 from innerview.explanation.wording import plural
@@ -150,7 +150,7 @@ def _claim(checked: CheckedClaim, one: Explanation, scale: float) -> dict[str, A
         "reason": checked.reason,
         "ranks": (measured.get("rank_before"), measured.get("rank_after")) if measured else None,
         "bar": _bar(_lost(checked), scale),
-        "source": checked.claim.source,
+        "said_by": said_by(checked.claim.source),
     }
 
 

@@ -29,7 +29,7 @@ from innerview.targets import BundleTarget, Case, load_bundle
 __all__ = ["align", "label", "neighbours"]
 
 
-def recent(case: Case, target: BundleTarget) -> Case:
+def as_seen(case: Case, target: BundleTarget) -> Case:
     """What the target sees of a case: its last parts."""
     return Case(case.case_id, case.parts[-target.capabilities.max_parts :])
 
@@ -54,7 +54,7 @@ def label(
     shuffled = [cases.train[i] for i in np.random.default_rng(seed).permutation(len(cases.train))]
     groups = case_records(target, shuffled, mixture, labels)
     groups += item_records(target, mixture)
-    prose = [recent(c, target) for c in shuffled[: mixture.n_prose]]
+    prose = [as_seen(c, target) for c in shuffled[: mixture.n_prose]]
     groups += prose_records(target, prose, seed=seed)
     order = np.random.default_rng(seed + 1).permutation(len(groups))
     flat = [r for i in order for r in groups[i]]
@@ -62,7 +62,7 @@ def label(
     write_records(folder / "train" / "records.parquet", flat)
     forms = FORMS if target.capabilities.vectors else ("behavior",)
     for name, chosen in (("valid", cases.valid), ("test", cases.test[:n_test])):
-        recent = [recent(c, target) for c in chosen]
+        recent = [as_seen(c, target) for c in chosen]
         held_out = [r for form in forms for r in test_records(target, recent, form, labels)]
         held_out += item_test_records(target, n=len(chosen), seed=seed)
         write_records(folder / f"{name}.parquet", held_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from innerview.pipeline._stage import Event, Say, digest, finish, is_current
 from innerview.targets import load_bundle
 
 __all__ = ["evaluate"]
+
+_OF_VECTORS = ("history", "item_title")
 
 
 def evaluate(run: Path, say: Say, *, unaligned: bool = True, seed: int = 0) -> Path:
@@ -31,8 +34,12 @@ def evaluate(run: Path, say: Say, *, unaligned: bool = True, seed: int = 0) -> P
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))
         return path
-    shared = [r for r in records if r.task in ("history", "item_title")]
-    by_form = {f: [r for r in records if r.form == f and r not in shared] for f in FORMS}
+    began = time.monotonic()
+    # These ask the vectors alone, whatever the form, so their answers count for both.
+    shared = [r for r in records if r.task in _OF_VECTORS]
+    by_form = {
+        form: [r for r in records if r.form == form and r.task not in _OF_VECTORS] for form in FORMS
+    }
     answered: dict[str, tuple[list[Record], list[Any]]] = {}
     say(Event("evaluate", f"{len(shared)} questions to vectors alone"))
     of_vectors = surrogate.answer(shared)
@@ -62,6 +69,8 @@ def evaluate(run: Path, say: Say, *, unaligned: bool = True, seed: int = 0) -> P
         "base": surrogate.base.name,
         "seed": seed,
         "innerview": version("innerview"),
+        "queries": json.loads((run / "records" / "stage.json").read_text())["queries"],
+        "seconds": round(time.monotonic() - began, 1),
         "n_cases": len({r.case_id for r in records if r.case_id}),
     }
     write_metrics(path, {"alignment": tree}, meta=meta)

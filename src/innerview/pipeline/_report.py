@@ -65,7 +65,7 @@ def _complete_lines(path: Path) -> list[Explanation]:
         part = path.with_name(f".{path.name}.part")
         part.write_text(whole, encoding="utf-8")
         part.replace(path)
-    return [Explanation.from_dict(json.loads(line)) for line in whole.splitlines()]
+    return [Explanation.from_dict(json.loads(line)) for line in whole.split("\n") if line]
 
 
 def report(run: Path, say: Say) -> Path:
