@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from innerview.alignment.records import Record
 from innerview.errors import RecordError
-from innerview.surrogate.decode import Constraint, OneOf, Ordering, Sequenced, Trie
+from innerview.surrogate.decode import Constraint, OneOf, Ordering, Sequenced, Trie, decode
 from innerview.surrogate.packing import collate, trees_of
 from innerview.surrogate.surrogate import Surrogate
 
@@ -77,7 +77,9 @@ def test_wide_beams_find_the_likeliest_outcomes_of_the_whole_catalogue(
     surrogate: Surrogate, groups: list[list[Record]]
 ) -> None:
     for record in _retrieval(groups)[:3]:
-        (found,) = surrogate._decode([record], 12, 4, 32)
+        prompt, constraint = surrogate._prompt(record), surrogate._constraint(record)
+        (beams,) = decode(surrogate.model, [prompt], [constraint], n_beams=12)
+        found = [beam.value for beam in beams]
         scores: dict[str, float] = {}
         for row, outcome in enumerate(surrogate.target.outcomes.ids):
             if outcome in record.parts[: record.visible]:
@@ -91,7 +93,7 @@ def test_wide_beams_find_the_likeliest_outcomes_of_the_whole_catalogue(
             batch = collate([trees], surrogate.vectors, pad_id=0)
             log_probs = torch.log_softmax(surrogate.model.run(batch), -1)
             scores[outcome] = float(log_probs[range(len(log_probs)), batch.answer_ids].sum())
-        assert list(found) == sorted(scores, key=lambda o: -scores[o])
+        assert found == sorted(scores, key=lambda o: -scores[o])
 
 
 def test_answers_do_not_depend_on_the_batch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,10 @@ def label(
     """Ask the target for every label and write the records: training, valid, test."""
     target = load_bundle(run / "target")
     cases = read_cases(run)
+    forms = FORMS if target.capabilities.vectors else FORMS[:1]
     mixture = mixture or MixtureSettings(seed=seed)
+    shares = {form: share for form, share in mixture.form_shares.items() if form in forms}
+    mixture = replace(mixture, form_shares=shares)
     labels = LabelSettings(n_interest=mixture.interest_pairs, seed=seed)
     made_from = digest(
         [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 3]
@@ -60,7 +63,6 @@ def label(
     flat = [r for i in order for r in groups[i]]
     (folder / "train").mkdir(parents=True, exist_ok=True)
     write_records(folder / "train" / "records.parquet", flat)
-    forms = FORMS if target.capabilities.vectors else ("behavior",)
     for name, chosen in (("valid", cases.valid), ("test", cases.test[:n_test])):
         recent = [as_seen(c, target) for c in chosen]
         held_out = [r for form in forms for r in test_records(target, recent, form, labels)]

@@ -3,7 +3,7 @@
 A constraint says which tokens may come next after what was decoded so far; beam search and
 greedy decoding obey it. The context of a case is encoded once and shared by its questions.
 
-Axes: N prompts, K beams, V vocabulary.
+Axes: N prompts, C distinct contexts among them, K beams, V vocabulary.
 """
 
 from __future__ import annotations
@@ -254,39 +254,50 @@ def decode(
     prompts: Sequence[Tree],
     constraints: Sequence[Constraint],
     *,
-    n_beams: int = 1,
+    n_beams: int | Sequence[int] = 1,
     max_new_tokens: int = 64,
-    batch_size: int = 32,
+    batch_size: int = 48,
 ) -> list[list[Beam]]:
     """Best completions of each prompt under its constraint, best first.
 
     Every prompt is a tree with one branch and no answer. Scores are log-probabilities over the
     whole vocabulary; the constraint only forbids, it does not renormalize. The answers do not
     depend on ``batch_size``, up to rounding.
+
+    Args:
+        model: the surrogate's network.
+        prompts: in any order; those with equal contexts share one encoding of it.
+        constraints: one per prompt.
+        n_beams: for all prompts, or one per prompt; also how many completions come back.
+        max_new_tokens: after these a beam is given back as it is.
+        batch_size: prompts decoded together.
     """
+    beams = [n_beams] * len(prompts) if isinstance(n_beams, int) else list(n_beams)
     out: list[list[Beam]] = [[] for _ in prompts]
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    order = sorted(
+        range(len(prompts)), key=lambda i: (len(prompts[i].context.ids), *_key(prompts[i]))
+    )
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        groups = _decode_batch(
-            model, [prompts[i] for i in chosen], [constraints[i] for i in chosen],
-            n_beams, max_new_tokens,
-        )  # fmt: skip
+        groups = [_Group(constraints[i], beams[i], [Beam()]) for i in chosen]
+        _decode_batch(model, [prompts[i] for i in chosen], groups, max_new_tokens)
         for i, group in zip(chosen, groups, strict=True):
-            out[i] = group
+            found = sorted(group.done or group.live, key=lambda beam: -beam.score)
+            out[i] = found[: beams[i]]
     return out
+
+
+def _key(prompt: Tree) -> tuple[tuple[int, ...], tuple[tuple[int, str, str], ...]]:
+    """What makes two contexts the same: their ids, and what is in their slots."""
+    slots = prompt.context.slots
+    return prompt.context.ids, tuple((s.position, s.kind, s.ref) for s in slots)
 
 
 @torch.inference_mode()
 def _decode_batch(
-    model: SpliceModel,
-    prompts: Sequence[Tree],
-    constraints: Sequence[Constraint],
-    n_beams: int,
-    max_new_tokens: int,
-) -> list[list[Beam]]:
-    cache = _Prefix(model, prompts)
-    groups = [_Group(c, n_beams, [Beam()]) for c in constraints]
+    model: SpliceModel, prompts: Sequence[Tree], groups: Sequence[_Group], max_new_tokens: int
+) -> None:
+    cache = _Cache(model, prompts)
     for _ in range(max_new_tokens):
         parents: list[int] = []
         tokens: list[int] = []
@@ -300,79 +311,87 @@ def _decode_batch(
         if not parents:
             break
         cache.step(parents, tokens)
-    return [sorted(g.done or g.live, key=lambda beam: -beam.score)[:n_beams] for g in groups]
 
 
-def _seen(prompt: Tree) -> Encoded:
-    """The part of a context that the prompt's question may look back at."""
-    visible = prompt.branches[0].visible
-    slots = tuple(s for s in prompt.context.slots if s.position < visible)
-    return Encoded(prompt.context.ids[:visible], slots)
+class _Cache:
+    """Key-value cache of a batch: contexts once, then their questions, then the beams.
 
-
-class _Prefix:
-    """Key-value cache of a batch of prompts, left-padded, and the beams that grew out of them."""
+    Every stretch is padded on its left, so the newest token of each row is the last.
+    """
 
     def __init__(self, model: SpliceModel, prompts: Sequence[Tree]) -> None:
         from transformers import DynamicCache
 
         self.model = model
-        causal = model.causal
-        self.device = next(causal.parameters()).device
-        lengths = [p.branches[0].visible + len(p.branches[0].encoded.ids) for p in prompts]
-        width = max(lengths)
-        pad = [width - n for n in lengths]
-        ids = torch.zeros(len(prompts), width, dtype=torch.int64)
-        attend = torch.zeros(len(prompts), width, dtype=torch.int64)
-        slots: list[tuple[int, int, int, int]] = []
-        for r, prompt in enumerate(prompts):
-            context, branch = _seen(prompt), prompt.branches[0]
-            tokens = (*context.ids, *branch.encoded.ids)
-            ids[r, pad[r] :] = torch.tensor(tokens)
-            attend[r, pad[r] :] = 1
-            offset = pad[r]
-            for part, row in ((context, -1), (branch.encoded, branch.case_row)):
-                for slot in part.slots:
-                    assert model.vectors is not None
-                    kind, at = model.vectors.locate(slot.kind, slot.ref, row)
-                    slots.append((r, offset + slot.position, kind, at))
-                offset += len(part.ids)
-        table = torch.tensor(slots, dtype=torch.int64).reshape(-1, 4).to(self.device)
-        self.attend = attend.to(self.device)
-        self.positions = (self.attend.cumsum(1) - 1).clamp_min(0)
-        embeddings = model.embed(ids.to(self.device), table[:, :2], table[:, 2], table[:, 3])
-        self.cache = DynamicCache()
-        states = causal.model(
-            inputs_embeds=embeddings,
-            attention_mask=self.attend,
-            position_ids=self.positions,
-            past_key_values=self.cache,
-            use_cache=True,
-        ).last_hidden_state
-        self.next_position = self.positions[:, -1] + 1
-        self.log_probs = self._log_probs(states)
-
-    def _log_probs(self, states: Tensor) -> Tensor:
-        logits = self.model.causal.lm_head(states[:, -1]).float()
-        return torch.log_softmax(logits, dim=-1).cpu()
+        self.device = next(model.language_model.parameters()).device
+        self.cache: Any = DynamicCache()
+        self.attend = torch.zeros(0, 0, dtype=torch.int64, device=self.device)
+        rows: dict[Any, int] = {}
+        for prompt in prompts:
+            rows.setdefault(_key(prompt), len(rows))
+        first = {row: prompt for prompt in reversed(prompts) for row in (rows[_key(prompt)],)}
+        contexts = [first[row].context for row in range(len(rows))]
+        start = torch.zeros(len(contexts), dtype=torch.int64)
+        self._forward(contexts, [-1] * len(contexts), start)
+        self._select([rows[_key(prompt)] for prompt in prompts])
+        branches = [prompt.branches[0] for prompt in prompts]
+        visible = torch.tensor([b.visible for b in branches], device=self.device)
+        # What a question must not look back at: the context behind its first parts.
+        hidden = self.attend.cumsum(1) > visible[:, None]
+        self.attend = self.attend.masked_fill(hidden, 0)
+        self.log_probs = self._forward(
+            [b.encoded for b in branches], [b.case_row for b in branches], visible
+        )
 
     def step(self, parents: Sequence[int], tokens: Sequence[int]) -> None:
         """Follow some rows, each by one token."""
-        causal = self.model.causal
-        rows = torch.tensor(parents, device=self.device)
-        if list(parents) != list(range(self.attend.shape[0])):
-            self.cache.batch_select_indices(rows)
-            self.attend = self.attend[rows]
-            self.next_position = self.next_position[rows]
+        self._select(parents)
         ids = torch.tensor(tokens, device=self.device)[:, None]
-        ones = torch.ones(len(tokens), 1, dtype=self.attend.dtype, device=self.device)
-        self.attend = torch.cat([self.attend, ones], dim=1)
-        states = causal.model(
-            inputs_embeds=causal.get_input_embeddings()(ids),
+        self.attend = torch.cat([self.attend, torch.ones_like(ids)], dim=1)
+        embeddings = self.model.causal.get_input_embeddings()(ids)
+        self.log_probs = self._run(embeddings, self.next_position[:, None])
+
+    def _select(self, rows: Sequence[int]) -> None:
+        if list(rows) == list(range(self.attend.shape[0])):
+            return
+        chosen = torch.tensor(rows, device=self.device)
+        self.cache.batch_select_indices(chosen)
+        self.attend = self.attend[chosen]
+        self.next_position = self.next_position[chosen]
+
+    def _forward(
+        self, pieces: Sequence[Encoded], case_rows: Sequence[int], start: Tensor
+    ) -> Tensor:
+        """Append one left-padded piece to every row; positions go on from ``start`` (N,)."""
+        width = max(len(p.ids) for p in pieces)
+        ids = torch.zeros(len(pieces), width, dtype=torch.int64)
+        own = torch.zeros_like(ids)
+        slots: list[tuple[int, int, int, int]] = []
+        for row, (piece, case_row) in enumerate(zip(pieces, case_rows, strict=True)):
+            pad = width - len(piece.ids)
+            ids[row, pad:] = torch.tensor(piece.ids)
+            own[row, pad:] = 1
+            for slot in piece.slots:
+                assert self.model.vectors is not None
+                kind, at = self.model.vectors.locate(slot.kind, slot.ref, case_row)
+                slots.append((row, pad + slot.position, kind, at))
+        table = torch.tensor(slots, dtype=torch.int64).reshape(-1, 4).to(self.device)
+        own = own.to(self.device)
+        positions = (own.cumsum(1) - 1).clamp_min(0) + start.to(self.device)[:, None]
+        past = self.attend if self.attend.numel() else own[:, :0]
+        self.attend = torch.cat([past, own], dim=1)
+        embeddings = self.model.embed(ids.to(self.device), table[:, :2], table[:, 2], table[:, 3])
+        return self._run(embeddings, positions)
+
+    def _run(self, embeddings: Tensor, positions: Tensor) -> Tensor:
+        """(N, V) log-probabilities after the last token of each row."""
+        states = self.model.causal.model(
+            inputs_embeds=embeddings,
             attention_mask=self.attend,
-            position_ids=self.next_position[:, None],
+            position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
         ).last_hidden_state
-        self.next_position = self.next_position + 1
-        self.log_probs = self._log_probs(states)
+        self.next_position = positions[:, -1] + 1
+        logits = self.model.causal.lm_head(states[:, -1]).float()
+        return torch.log_softmax(logits, dim=-1).cpu()

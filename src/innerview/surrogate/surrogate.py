@@ -36,6 +36,7 @@ __all__ = ["Surrogate"]
 
 _VERSION = 1
 _PROSE_TOKENS = 220
+_N_RETRIEVED = 5
 
 
 class Surrogate:
@@ -269,7 +270,7 @@ class Surrogate:
         self,
         records: Sequence[Record],
         *,
-        batch_size: int = 32,
+        batch_size: int = 48,
         max_new_tokens: int = _PROSE_TOKENS,
     ) -> list[Any]:
         """Answers by id, in the order of the records.
@@ -282,15 +283,10 @@ class Surrogate:
         yes_no = [i for i, r in enumerate(records) if r.task == "interest"]
         for i, p in zip(yes_no, self._probabilities([records[i] for i in yes_no]), strict=True):
             values[i] = p
-        for beams, tasks in ((5, ("retrieval",)), (1, None)):
-            chosen = [
-                i
-                for i, r in enumerate(records)
-                if r.task != "interest" and (r.task in tasks if tasks else r.task != "retrieval")
-            ]
-            decoded = self._decode([records[i] for i in chosen], beams, batch_size, max_new_tokens)
-            for i, found in zip(chosen, decoded, strict=True):
-                values[i] = found
+        rest = [i for i, r in enumerate(records) if r.task != "interest"]
+        decoded = self._decode([records[i] for i in rest], batch_size, max_new_tokens)
+        for i, found in zip(rest, decoded, strict=True):
+            values[i] = found
         return values
 
     def write(self, records: Sequence[Record], *, n_beams: int = 1) -> list[str]:
@@ -302,25 +298,22 @@ class Surrogate:
         )  # fmt: skip
         return [self._text(group[0].value) if group[0].complete else "" for group in found]
 
-    def _decode(
-        self, records: Sequence[Record], beams: int, batch_size: int, max_new_tokens: int
-    ) -> list[Any]:
-        prompts = [self._prompt(r) for r in records]
+    def _decode(self, records: Sequence[Record], batch_size: int, max_new_tokens: int) -> list[Any]:
+        """What each answer means, by its constraint; five of them, best first, for retrieval."""
         constraints = [self._constraint(r) for r in records]
         found = decode(
-            self.model, prompts, constraints,
-            n_beams=beams, max_new_tokens=max_new_tokens, batch_size=batch_size,
+            self.model, [self._prompt(r) for r in records], constraints,
+            n_beams=[_N_RETRIEVED if r.task == "retrieval" else 1 for r in records],
+            max_new_tokens=max_new_tokens, batch_size=batch_size,
         )  # fmt: skip
-        if beams > 1:
-            return [tuple(b.value for b in group if b.complete) for group in found]
-        values = [
-            group[0].value if group[0].complete else constraint.value(group[0].tokens)
-            for group, constraint in zip(found, constraints, strict=True)
-        ]
-        return [
-            self._text(v) if isinstance(c, Free) else v
-            for v, c in zip(values, constraints, strict=True)
-        ]
+        values: list[Any] = []
+        for record, constraint, beams in zip(records, constraints, found, strict=True):
+            if record.task == "retrieval":
+                values.append(tuple(b.value for b in beams if b.complete))
+                continue
+            value = beams[0].value if beams[0].complete else constraint.value(beams[0].tokens)
+            values.append(self._text(value) if isinstance(constraint, Free) else value)
+        return values
 
     def _text(self, tokens: Sequence[int]) -> str:
         text: str = self.base.tokenizer.decode(tokens, skip_special_tokens=True)
