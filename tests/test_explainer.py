@@ -1,0 +1,69 @@
+"""The public path without a language model: evidence and claims are the same, prose rendered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from innerview.errors import CaseError, RunError
+from innerview.explainer import Explainer
+from innerview.explanation.explanation import Explanation, Explanations
+from innerview.targets.protocol import Case
+from innerview.testing import ScriptedTarget, small_catalogue
+
+
+@pytest.fixture
+def explainer() -> Explainer:
+    weights = np.random.default_rng(0).normal(size=(12, 12)).astype(np.float32)
+    target = ScriptedTarget(weights, small_catalogue(12), max_parts=5)
+    cases = {f"c{i}": Case(f"c{i}", tuple(f"i{j}" for j in range(i, i + 6))) for i in range(3)}
+    return Explainer(target, cases=cases)
+
+
+def test_a_case_by_id_is_explained_for_what_the_target_puts_first(explainer: Explainer) -> None:
+    one = explainer("c0")
+    assert isinstance(one, Explanation)
+    assert one.rank == 1
+    assert one.parts == ("i1", "i2", "i3", "i4", "i5"), "the target sees the last five"
+    assert {c.verdict for c in one.claims} == {"verified"}
+    assert one.provenance["prose"] == "rendered from the claims"
+    assert one.form == "target"
+
+
+def test_lists_give_lists(explainer: Explainer) -> None:
+    several = explainer(["c0", "c1"], outcome=["i9", "i10"])
+    assert isinstance(several, Explanations)
+    assert [e.outcome_id for e in several] == ["i9", "i10"]
+    assert several[0].to_dict() == explainer("c0", outcome="i9").to_dict()
+
+
+def test_a_new_case_can_be_given(explainer: Explainer) -> None:
+    assert explainer(Case("new", ("i0", "i1"))).case_id == "new"
+
+
+@pytest.mark.parametrize(
+    ("case", "outcome", "message"),
+    [
+        ("nobody", None, "unknown case 'nobody'"),
+        ("c0", "i3", "is part of case"),
+        ("c0", "x", "unknown id 'x'"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    explainer: Explainer, case: str, outcome: str | None, message: str
+) -> None:
+    with pytest.raises(CaseError, match=message) as caught:
+        explainer(case, outcome=outcome)
+    assert "\n" not in str(caught.value)
+
+
+def test_as_many_outcomes_as_cases(explainer: Explainer) -> None:
+    with pytest.raises(CaseError, match="1 outcomes for 2 cases"):
+        explainer(["c0", "c1"], outcome=["i9"])
+
+
+def test_a_folder_without_a_run_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is missing"):
+        Explainer.load(tmp_path)
