@@ -326,6 +326,7 @@ class _Cache:
         self.device = next(model.language_model.parameters()).device
         self.cache: Any = DynamicCache()
         self.attend = torch.zeros(0, 0, dtype=torch.int64, device=self.device)
+        self.next_position = torch.zeros(0, dtype=torch.int64, device=self.device)
         rows: dict[Any, int] = {}
         for prompt in prompts:
             rows.setdefault(_key(prompt), len(rows))
