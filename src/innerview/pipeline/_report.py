@@ -18,6 +18,7 @@ from innerview.targets import load_bundle
 __all__ = ["explain", "report"]
 
 _SHARD = 20
+_NAMES = {"als": "ALS", "sasrec": "SASRec"}
 
 
 def explain(run: Path, say: Say, *, case_ids: Sequence[str] | None = None, n: int = 20) -> Path:
@@ -77,7 +78,7 @@ def report(run: Path, say: Say) -> Path:
     metrics = read_metrics(metrics_path) if metrics_path.exists() else {}
     path = run / "report" / "index.html"
     provenance = {
-        "target": target.name,
+        "target": _NAMES.get(target.name, target.name),
         "target fingerprint": target.fingerprint[:16],
         "innerview": version("innerview"),
     }
