@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from innerview.alignment.mixture import (
 from innerview.alignment.prose import prose_records
 from innerview.alignment.records import FORMS, Record, read_records, write_records
 from innerview.alignment.tasks import Asker
-from innerview.pipeline._stage import Event, Say, digest, finish, is_current
+from innerview.pipeline._stage import Event, Say, digest, finish, is_current, write_json
 from innerview.targets import BundleTarget, Case, load_bundle
 
 __all__ = ["align", "label", "neighbours"]
@@ -103,11 +104,14 @@ def align(
     target = load_bundle(run / "target")
     records_from = json.loads((run / "records" / "stage.json").read_text(encoding="utf-8"))
     settings = TrainSettings(max_seconds=max_seconds, max_steps=max_steps, seed=seed)
-    made_from = digest([records_from["made_from"], base, asdict(settings), target.fingerprint])
+    # The budget is left out: time spent elsewhere must not throw a finished training away.
+    lasting = asdict(replace(settings, max_seconds=None))
+    made_from = digest([records_from["made_from"], base, lasting, target.fingerprint])
     folder = run / "surrogate"
     if is_current(folder, made_from):
         say(Event("align", "unchanged, kept"))
         return folder
+    _drop_stale(folder, made_from)
     say(Event("align", f"loading {base}"))
     surrogate = Surrogate(load_base(base), target, lora_rank=settings.lora_rank, seed=seed)
     groups = neighbours(read_records(run / "records" / "train" / "records.parquet"))
@@ -121,7 +125,7 @@ def align(
             Event(
                 "align",
                 f"step {p.step}/{p.max_steps}, {p.tokens_per_s:.0f} tokens/s, "
-                f"{p.examples_per_s:.1f} examples/s, {p.seconds_left / 60:.0f} min left; {losses}",
+                f"{p.examples_per_s:.1f} examples/s; loss: {losses}",
                 p.step / p.max_steps,
             )
         )
@@ -131,6 +135,14 @@ def align(
     finish(folder, made_from)
     say(Event("align", f"{summary.examples:,} examples in {summary.seconds / 60:.0f} min", 1.0))
     return folder
+
+
+def _drop_stale(folder: Path, made_from: str) -> None:
+    """Remove checkpoints of a training on something else, and note what this one is on."""
+    note = folder / "started.json"
+    if folder.exists() and not (note.exists() and json.loads(note.read_text()) == made_from):
+        shutil.rmtree(folder)
+    write_json(note, made_from)
 
 
 def _own_answers(surrogate: Any, asker: Asker, run: Path, say: Say) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from innerview.alignment.cases import read_cases
+from innerview.errors import RunError
 from innerview.evaluation.report import write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
@@ -66,7 +67,16 @@ def _complete_lines(path: Path) -> list[Explanation]:
         part = path.with_name(f".{path.name}.part")
         part.write_text(whole, encoding="utf-8")
         part.replace(path)
-    return [Explanation.from_dict(json.loads(line)) for line in whole.split("\n") if line]
+    found: list[Explanation] = []
+    for number, line in enumerate(whole.split("\n"), start=1):
+        try:
+            if line:
+                found.append(Explanation.from_dict(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{path}:{number}: no explanation ({error!r}); remove the file to explain anew"
+            ) from None
+    return found
 
 
 def report(run: Path, say: Say) -> Path:

@@ -61,8 +61,12 @@ def data_hash(histories: Mapping[str, Sequence[str]]) -> str:
 
 
 def versions_of(*packages: str) -> dict[str, str]:
-    """Installed versions of packages."""
-    return {name: metadata.version(name) for name in packages}
+    """Installed versions of packages, by the name they are imported under.
+
+    A package may come from a distribution of another name (``implicit`` from ``pm-implicit``).
+    """
+    made_by = metadata.packages_distributions()
+    return {name: metadata.version(made_by.get(name, [name])[0]) for name in packages}
 
 
 def record_answers(target: Target, cases: Sequence[Case], *, k: int = CHECK_TOP) -> CheckRecord:
