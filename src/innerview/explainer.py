@@ -17,7 +17,7 @@ from innerview.errors import CaseError
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import Evidence
 from innerview.explanation.explanation import Explanation, Explanations, FormAnswer
-from innerview.explanation.render import TitleIndex, check_prose, choose, render
+from innerview.explanation.render import TitleIndex, check_prose, choose, render, wordings
 from innerview.explanation.verify import verify_many
 from innerview.targets.load import load_bundle
 from innerview.targets.protocol import Case, Target, top_outcomes
@@ -238,25 +238,41 @@ class Explainer:
         return [c for c in draft.claims if c.claim.source == "evidence"]
 
     def _prose(self, drafts: Sequence[_Draft]) -> list[tuple[str, str]]:
-        """Text of each draft, and how it came to be: written, repaired, or rendered."""
+        """Text of each draft, and how it came to be: written, repaired, or rendered.
+
+        First the surrogate writes freely. Where that strays from the claims, it writes once
+        more, now choosing among sentences that state them.
+        """
         texts: list[tuple[str, str] | None] = [None] * len(drafts)
-        if self.surrogate is not None:
-            for how, beams in (("surrogate", 1), ("surrogate, repaired once", 3)):
-                left = [i for i, text in enumerate(texts) if text is None]
-                written = self.surrogate.write(
-                    [self._prose_question(drafts[i], how) for i in left], n_beams=beams
-                )
-                for i, text in zip(left, written, strict=True):
-                    if self._states_exactly(drafts[i], text):
-                        texts[i] = (text, how)
+        for how, free in (("surrogate", True), ("surrogate, repaired", False)):
+            left = [i for i, text in enumerate(texts) if text is None]
+            if self.surrogate is None or not left:
+                break
+            written = self.surrogate.write(
+                [self._prose_question(drafts[i]) for i in left],
+                wordings=None if free else [self._wordings(drafts[i]) for i in left],
+            )
+            for i, text in zip(left, written, strict=True):
+                if self._states_exactly(drafts[i], text):
+                    texts[i] = (text, how)
         return [
             text or (self._rendered(draft), "rendered from the claims")
             for text, draft in zip(texts, drafts, strict=True)
         ]
 
-    def _prose_question(self, draft: _Draft, attempt: str) -> Record:
-        case = Case(f"{draft.case.case_id} {attempt}", draft.case.parts)
-        return prose_record(self._asker, case, draft.evidence, self._grounded(draft), draft.titles)
+    def _prose_question(self, draft: _Draft) -> Record:
+        return prose_record(
+            self._asker, draft.case, draft.evidence, self._grounded(draft), draft.titles
+        )
+
+    def _wordings(self, draft: _Draft) -> list[tuple[str, ...]]:
+        return wordings(
+            self._grounded(draft),
+            outcome=draft.evidence.outcome,
+            rank=draft.evidence.rank,
+            titles=draft.titles,
+            noun=self.target.outcomes.noun,
+        )
 
     def _states_exactly(self, draft: _Draft, text: str) -> bool:
         check = check_prose(

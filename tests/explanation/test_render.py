@@ -16,6 +16,7 @@ from innerview.explanation.render import (
     listing,
     render,
     render_claim,
+    wordings,
 )
 from innerview.explanation.wording import WAYS, plural
 
@@ -177,3 +178,32 @@ def test_title_index_is_quick_for_a_large_catalogue() -> None:
 )
 def test_plural(noun: str, nouns: str) -> None:
     assert plural(noun) == nouns and plural(noun, 1) == noun
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # The rank before in the place of the rank after.
+        'It needs "The Matrix" and ""Burbs", The (1989)" for the top 10: without, rank 1.',
+        # One part too few, one too many.
+        'Without "The Matrix", it leaves the top 10 and falls to rank 31.',
+        'Without "The Matrix", ""Burbs", The (1989)" and "Heat", it leaves the top 10, to rank 31.',
+    ],
+)
+def test_right_words_about_the_wrong_thing_do_not_state_a_claim(text: str) -> None:
+    assert not check(text, [NECESSARY]).complete
+
+
+def test_a_true_sentence_does_not_excuse_a_false_one() -> None:
+    true = render_claim(NECESSARY, TITLES, noun="film")
+    assert check(true, [NECESSARY]).complete
+    assert not check(f'{true} Without "The Matrix", it falls to rank 10.', [NECESSARY]).complete
+
+
+def test_wordings_hold_what_render_says() -> None:
+    claims = [EVIDENCE, NECESSARY, SUFFICIENT, GENRE]
+    ways = wordings(claims, outcome="o", rank=1, titles=TITLES, noun="film")
+    for variant in range(6):
+        text = render(claims, outcome="o", rank=1, titles=TITLES, noun="film", variant=variant)
+        said = [next(w for w in sentence if w in text) for sentence in ways]
+        assert " ".join(said) == text

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from innerview.alignment.records import Record
 from innerview.errors import RecordError
-from innerview.surrogate.decode import Constraint, OneOf, Ordering, Sequenced, Trie, decode
+from innerview.surrogate.decode import (
+    Constraint,
+    OneOf,
+    Ordering,
+    Sentences,
+    Sequenced,
+    Trie,
+    decode,
+)
 from innerview.surrogate.packing import collate, trees_of
 from innerview.surrogate.surrogate import Surrogate
 
@@ -67,6 +75,17 @@ def test_equal_titles_keep_their_own_ids() -> None:
 def test_a_title_without_tokens_is_refused() -> None:
     with pytest.raises(RecordError, match="no tokens"):
         Trie({"a": []})
+
+
+@given(st.lists(token_lists, min_size=1, max_size=3))
+def test_sentences_are_said_one_wording_of_each_in_order(sentences: list[list[list[int]]]) -> None:
+    # Sentences end in a full stop, which nothing else in them is.
+    ways = [[(*way, 7) for way in sentence] for sentence in sentences]
+    tries = [Trie({str(i): way for i, way in enumerate(sentence)}) for sentence in ways]
+    answers = _all_answers(Sentences(tries, END), limit=400)
+    expected = {(*sum(choice, ()), END) for choice in itertools.product(*ways)}
+    assert set(answers) <= expected
+    assert len(answers) == min(400, len(expected)) or len(answers) >= 400
 
 
 def _retrieval(groups: list[list[Record]]) -> list[Record]:

@@ -170,11 +170,15 @@ class _Masked:
         claim = checked.claim
         key = claim.type
         if claim.type == "ATTRIBUTE":
-            return bool(_CUES[f"{key} {claim.stated['direction']}"].search(sentence))
+            cue = _CUES[f"{key} {claim.stated['direction']}"]
+            return bool(cue.search(sentence)) and _right_ranks(sentence, checked)
         top = claim.stated.get("leaves_top", claim.stated.get("stays_in_top"))
         if not _CUES[key].search(sentence) or (top is not None and not _says_top(sentence, top)):
             return False
-        return all(self._names(sentence, part) for part in claim.parts)
+        named = {key for key, mark in self._mark_of.items() if mark in sentence}
+        own = {"id " + part for part in claim.parts}
+        about = {key for key in named if key.startswith("id ")} - {"id " + self.outcome}
+        return about == own and _right_ranks(sentence, checked)
 
     def says_something(self, sentence: str, cited: Sequence[CheckedClaim], rank: int) -> bool:
         """Whether a sentence that states no claim is more than filler or a claim's number.
@@ -189,7 +193,20 @@ class _Masked:
             return False
         if _AGAINST.search(sentence):
             return not any(c.claim.stated.get("direction") == "against" for c in cited)
-        return not any(numbers & _numbers(c) for c in cited)
+        return not any(numbers <= _numbers(c) and _right_ranks(sentence, c) for c in cited)
+
+
+def _right_ranks(sentence: str, checked: CheckedClaim) -> bool:
+    """Whether every rank the sentence gives is the one measured after the removal.
+
+    A rank may also be the one before, where the sentence says so ("from rank 1").
+    """
+    measured = checked.measured
+    before = [int(n) for n in re.findall(r"\bfrom rank (\d+)", sentence, re.I)]
+    after = [int(n) for n in re.findall(r"(?<!from )\brank (\d+)", sentence, re.I)]
+    return set(before) <= {measured.get("rank_before")} and set(after) <= {
+        measured.get("rank_after")
+    }
 
 
 def _says_top(sentence: str, top: object) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "render",
     "render_claim",
     "statement",
+    "wordings",
 ]
 
 _PLACES = (
@@ -91,6 +92,37 @@ def render(
     if not chosen:
         sentences.append(f"What it owes to any single {noun} could not be verified.")
     return " ".join(sentences)
+
+
+def wordings(
+    claims: Sequence[CheckedClaim],
+    *,
+    outcome: str,
+    rank: int,
+    titles: Mapping[str, str],
+    noun: str = "item",
+    limit: int = 4,
+) -> list[tuple[str, ...]]:
+    """For every sentence of ``render`` in turn, all the ways to put it (those of training).
+
+    Raises:
+        KeyError: a title is missing.
+    """
+    opening = [
+        way.format(p=_quoted([outcome], titles), rank=rank, ordinal=_ordinal(rank))
+        for way in WAYS["OUTCOME"].train
+    ]
+    chosen = choose(claims, limit=limit)
+    ways = [tuple(opening)]
+    for checked in chosen:
+        brief = _told_next(checked, chosen)
+        n = len(WAYS["EVIDENCE brief" if brief else _key(checked.claim)].train)
+        ways.append(
+            tuple(
+                render_claim(checked, titles, variant=v, noun=noun, brief=brief) for v in range(n)
+            )
+        )
+    return ways
 
 
 def render_claim(

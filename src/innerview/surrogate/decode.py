@@ -21,7 +21,17 @@ from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Tree
 from innerview.surrogate.prompts import Encoded
 
-__all__ = ["Beam", "Constraint", "Free", "OneOf", "Ordering", "Sequenced", "Trie", "decode"]
+__all__ = [
+    "Beam",
+    "Constraint",
+    "Free",
+    "OneOf",
+    "Ordering",
+    "Sentences",
+    "Sequenced",
+    "Trie",
+    "decode",
+]
 
 _END = -1
 
@@ -170,6 +180,33 @@ class Ordering:
     def value(self, tokens: Sequence[int]) -> list[str]:
         """The ids, in order."""
         return self.inner.value(tokens)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """One of several sentences after another, then the end; means the token ids."""
+
+    tries: Sequence[Trie]
+    end: int
+
+    def allowed(self, tokens: Sequence[int]) -> list[int]:
+        """Next tokens of the sentence under way, and where it may stop those of the next."""
+        if tokens and tokens[-1] == self.end:
+            return []
+        at, node = 0, self.tries[0].root
+        for token in tokens:
+            if token not in node:
+                at += 1
+                node = self.tries[at].root
+            node = node[token]
+        free = [t for t in node if t != _END]
+        if _END in node:
+            free += list(self.tries[at + 1].root) if at + 1 < len(self.tries) else [self.end]
+        return free
+
+    def value(self, tokens: Sequence[int]) -> list[int]:
+        """The token ids without the end."""
+        return [t for t in tokens if t != self.end]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,16 @@ from innerview.data.tables import Catalogue
 from innerview.errors import SurrogateError
 from innerview.surrogate.base import BaseModel, DtypeName, load_base
 from innerview.surrogate.checkpoint import load_tensors, replace_folder, sha256_of, trained_tensors
-from innerview.surrogate.decode import Constraint, Free, OneOf, Ordering, Sequenced, Trie, decode
+from innerview.surrogate.decode import (
+    Constraint,
+    Free,
+    OneOf,
+    Ordering,
+    Sentences,
+    Sequenced,
+    Trie,
+    decode,
+)
 from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
 from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
@@ -35,7 +44,7 @@ from innerview.targets.protocol import Target
 __all__ = ["Surrogate"]
 
 _VERSION = 1
-_PROSE_TOKENS = 220
+_PROSE_TOKENS = 320
 _N_RETRIEVED = 5
 
 
@@ -289,14 +298,37 @@ class Surrogate:
             values[i] = found
         return values
 
-    def write(self, records: Sequence[Record], *, n_beams: int = 1) -> list[str]:
-        """Free text for each record: prose or chat; empty where no end was reached."""
+    def write(
+        self,
+        records: Sequence[Record],
+        *,
+        wordings: Sequence[Sequence[Sequence[str]]] | None = None,
+    ) -> list[str]:
+        """Text for each record: prose or chat; empty where no end was reached.
+
+        Args:
+            records: what to write about.
+            wordings: per record the sentences it must consist of, each in several wordings; the
+                surrogate then only chooses among them. Without it, it writes freely.
+        """
         prompts = [self._prompt(r) for r in records]
+        constraints: list[Constraint] = (
+            [Free(self._end)] * len(records)
+            if wordings is None
+            else [self._sentences(ways) for ways in wordings]
+        )
         found = decode(
-            self.model, prompts, [Free(self._end)] * len(records),
-            n_beams=n_beams, max_new_tokens=_PROSE_TOKENS,
+            self.model, prompts, constraints, max_new_tokens=_PROSE_TOKENS,
         )  # fmt: skip
         return [self._text(group[0].value) if group[0].complete else "" for group in found]
+
+    def _sentences(self, ways: Sequence[Sequence[str]]) -> Sentences:
+        """Each sentence but the first begins with the space that parts it from the one before."""
+        tries = [
+            Trie({way: self.encoder.text(f" {way}" if at else way) for way in sentence})
+            for at, sentence in enumerate(ways)
+        ]
+        return Sentences(tries, self._end)
 
     def _decode(self, records: Sequence[Record], batch_size: int, max_new_tokens: int) -> list[Any]:
         """What each answer means, by its constraint; five of them, best first, for retrieval."""
