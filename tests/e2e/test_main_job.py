@@ -17,6 +17,7 @@ from innerview import Explainer
 from innerview.cli import app
 from innerview.explanation.explanation import Explanations
 from innerview.explanation.render import TitleIndex
+from innerview.targets import load_bundle
 
 pytestmark = pytest.mark.e2e
 
@@ -52,17 +53,17 @@ def test_the_demo_explains_twenty_cases_and_stamps_every_claim(demo: Path) -> No
 
 
 def test_prose_names_nothing_but_the_case_and_the_outcome(demo: Path) -> None:
-    target = Explainer.load(demo).target
-    index = TitleIndex(target.outcomes.titles)
+    index = TitleIndex(load_bundle(demo / "target").outcomes.titles)
     written = 0
     for one in _explanations(demo):
         allowed = {one.titles[p] for p in (*one.parts, one.outcome_id)}
         quoted = set(re.findall(r'"([^"]+)"', one.text))
         assert one.titles[one.outcome_id] in one.text
-        assert quoted - {t for t in quoted if t in allowed} == set(), one.text
-        assert index is not None
+        assert quoted <= allowed, one.text
+        unquoted = re.sub(r'"[^"]+"', " ", one.text)
+        assert set(index.find(unquoted)) <= allowed, one.text
         written += one.provenance["prose"].startswith("surrogate")
-    assert written >= 10, "most prose should be the surrogate's own"
+    assert written >= 15, "nearly all prose should be the surrogate's own, free or repaired"
 
 
 def test_the_report_asks_for_nothing_outside(demo: Path) -> None:

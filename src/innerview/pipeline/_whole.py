@@ -55,7 +55,8 @@ def demo(out: Path, say: Say, *, n: int = 20) -> Path:
         if not (out / name).exists():
             shutil.copytree(shipped / name, out / name)
     (out / "report").mkdir(parents=True, exist_ok=True)
-    shutil.copy(shipped / "metrics.json", out / "report" / "metrics.json")
+    if (shipped / "metrics.json").exists():
+        shutil.copy(shipped / "metrics.json", out / "report" / "metrics.json")
     for old in (out / "explanations").glob("*.jsonl"):
         old.unlink()
     explain(out, say, n=n)
