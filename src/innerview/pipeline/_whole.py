@@ -32,7 +32,10 @@ def run(settings: RunSettings, say: Say) -> Path:
         max_seconds=max(60.0, 0.6 * left),
         seed=settings.seed,
     )
-    evaluate(settings.out, say, unaligned=False, seed=settings.seed)
+    left = settings.time_budget_s - (time.monotonic() - began)
+    evaluate(
+        settings.out, say, unaligned=False, max_seconds=max(30.0, 0.6 * left), seed=settings.seed
+    )
     explain(settings.out, say, n=settings.n_explain)
     return report(settings.out, say).parent.parent
 
