@@ -31,6 +31,6 @@ def test_commands_exist() -> None:
 
     from innerview.cli import app
 
-    for name in set(re.findall(r"innerview ([a-z]+)", README)) - {"the"}:
+    for name in set(re.findall(r"(?:^|`)innerview ([a-z]+)", README, re.MULTILINE)):
         result = CliRunner().invoke(app, [name, "--help"])
         assert result.exit_code == 0, name

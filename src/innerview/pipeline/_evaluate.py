@@ -78,6 +78,7 @@ def evaluate(
         base = Surrogate(load_base(surrogate.base.name), target, seed=seed)
         shape = surrogate.manifest["projectors"] or {}
         base.start(neighbours(train), features=shape.get("features", 0))
+        base.fold()
         answered["unaligned"] = (tables, base.answer(tables))
     tree = {m: alignment_metrics(own, values, seed=seed) for m, (own, values) in answered.items()}
     meta = {
