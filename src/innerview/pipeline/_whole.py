@@ -55,8 +55,8 @@ def demo(out: Path, say: Say, *, n: int = 20) -> Path:
     if not (shipped / "surrogate" / "manifest.json").exists():
         raise RunError(f"{shipped} holds no surrogate; make it with: innerview demo --from-scratch")
     for name in ("target", "labels", "surrogate"):
-        if not (out / name).exists():
-            shutil.copytree(shipped / name, out / name)
+        shutil.rmtree(out / name, ignore_errors=True)
+        shutil.copytree(shipped / name, out / name)
     (out / "report").mkdir(parents=True, exist_ok=True)
     if (shipped / "metrics.json").exists():
         shutil.copy(shipped / "metrics.json", out / "report" / "metrics.json")
