@@ -16,6 +16,8 @@ from innerview.pipeline._target import train_target
 
 __all__ = ["demo", "run", "shipped_folder"]
 
+_DEMO_MARK = ".innerview-demo"
+
 
 def run(settings: RunSettings, say: Say) -> Path:
     """From tables to a report within about ``time_budget_s``; every stage is resumable."""
@@ -49,11 +51,17 @@ def demo(out: Path, say: Say, *, n: int = 20) -> Path:
     """Explain held-out cases of the shipped target afresh, with the shipped surrogate.
 
     Raises:
-        RunError: the package was built without the shipped run.
+        RunError: the package was built without the shipped run, or ``out`` holds another run,
+            which is not touched.
     """
     shipped = shipped_folder()
     if not (shipped / "surrogate" / "manifest.json").exists():
         raise RunError(f"{shipped} holds no surrogate; make it with: innerview demo --from-scratch")
+    mark = out / _DEMO_MARK
+    if out.exists() and any(out.iterdir()) and not mark.exists():
+        raise RunError(f"{out} holds something that is no demo; choose another folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    mark.touch()
     for name in ("target", "labels", "surrogate"):
         shutil.rmtree(out / name, ignore_errors=True)
         shutil.copytree(shipped / name, out / name)
