@@ -15,7 +15,7 @@ from pathlib import Path
 
 from innerview import pipeline
 
-MAX_STEPS = 1050
+MAX_STEPS = 2600
 
 
 def say(event: pipeline.Event) -> None:

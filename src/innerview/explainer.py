@@ -182,7 +182,7 @@ class Explainer:
         rng = case_seed(0, draft.case, f"explain-{form}")
         return [
             self._asker.retrieval(context, form, [outcome], rng),
-            self._asker.interest(context, form, outcome, True, rng),
+            *self._asker.interest(context, form, [(outcome, True)], rng),
             self._asker.attribution(context, form, outcome, draft.case.parts[0], rng),
         ]
 

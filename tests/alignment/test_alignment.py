@@ -84,7 +84,7 @@ def test_labels_are_the_targets_answers(target: ScriptedTarget, cases: list[Case
         (scores,) = target.score([own.case])
         order = top_outcomes(target, own.case, scores, N)
         place = {o: i for i, o in enumerate(order)}
-        assert list(own.top) == order[:5]
+        assert list(own.top) == order[:10]
         assert [place[o] for o in own.ranked] == sorted(place[o] for o in own.ranked)
         assert all(place[o] < len(order) * 0.2 for o in own.liked)
         assert all(place[o] >= len(order) * 0.5 for o in own.disliked)

@@ -162,6 +162,21 @@ def test_a_projector_fit_with_many_features_reproduces_its_targets() -> None:
     explained = projector.fit(vectors, wanted, norm=3.0, ridge=1e-6)
     assert explained > 0.99
     out = projector(vectors).detach()
-    cosine = torch.nn.functional.cosine_similarity(out, wanted)
-    assert float(cosine.min()) > 0.95
     torch.testing.assert_close(out.norm(dim=1), torch.full((40,), 3.0))
+    network = projector.second(projector.features(vectors))
+    cosine = torch.nn.functional.cosine_similarity(network, wanted)
+    assert float(cosine.min()) > 0.95
+
+
+def test_a_projector_keeps_the_angles_between_vectors() -> None:
+    vectors = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
+    projector = Projector(8, 64, features=16)
+    projector.fit(vectors, torch.randn(40, 64), norm=3.0)
+    kept = projector.standard(vectors)
+    straight = kept @ projector.straight
+    torch.testing.assert_close(
+        torch.nn.functional.cosine_similarity(straight[:20], straight[20:]),
+        torch.nn.functional.cosine_similarity(kept[:20], kept[20:]),
+    )
+    network = projector.second(projector.features(vectors)).pow(2).sum(-1).mean()
+    assert float(straight.pow(2).sum(-1).mean() / network) == pytest.approx(1.0, abs=0.1)

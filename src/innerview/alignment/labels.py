@@ -20,7 +20,7 @@ __all__ = ["CaseLabels", "LabelSettings", "case_seed", "label_cases", "nearest_o
 class LabelSettings:
     """How labels are drawn from the target's scores (shares after RecExplainer, section 3.1)."""
 
-    top_k: int = 5
+    top_k: int = 10
     """Outcomes kept as the top list."""
     n_ranked: int = 5
     """Outcomes in a ranking question."""

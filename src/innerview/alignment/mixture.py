@@ -40,7 +40,7 @@ class MixtureSettings:
     """Proportions of the training mixture."""
 
     form_shares: Mapping[Form, float] = field(
-        default_factory=lambda: {"behavior": 0.45, "intention": 0.25, "hybrid": 0.30}
+        default_factory=lambda: {"behavior": 0.50, "intention": 0.25, "hybrid": 0.25}
     )
     """Share of windows asked in each form; behavior has most to learn and starts from nothing."""
     windows_per_case: int = 3
@@ -48,15 +48,19 @@ class MixtureSettings:
     """parts"""
     prefixes: int = 2
     """Retrieval questions about earlier states of the window, beside the one about all of it."""
-    interest_pairs: int = 1
-    ranking_frac: float = 0.5
+    interest_pairs: Mapping[Form, int] = field(
+        default_factory=lambda: {"behavior": 10, "intention": 20, "hybrid": 10}
+    )
+    """Of one liked and one disliked outcome, per window. They share the question's encoding, so
+    one more costs a title and two ids, or a slot and two ids."""
+    ranking_frac: float = 1.0
     """Share of windows with a ranking question."""
     attribution_frac: float = 0.7
     n_prose: int = 350
     """Explanations put into words."""
     item_chunk: int = 12
     """Questions about outcomes that share one encoding of the opening."""
-    item_passes: int = 3
+    item_passes: int = 2
     """Times every outcome's title is asked from its vector."""
     item_fact_frac: float = 0.25
     """Share of outcomes asked, per attribute and form, about an attribute or nearest neighbour."""
@@ -165,12 +169,11 @@ def _window_records(
         )
         for own in labels
     ]
-    full = labels[-1]
-    for liked, disliked in list(zip(full.liked, full.disliked, strict=True))[
-        : settings.interest_pairs
-    ]:
-        records.append(asker.interest(whole, form, liked, True, rng))
-        records.append(asker.interest(whole, form, disliked, False, rng))
+    full, n_pairs = labels[-1], settings.interest_pairs[form]
+    judged = [(o, True) for o in full.liked[:n_pairs]] + [
+        (o, False) for o in full.disliked[:n_pairs]
+    ]
+    records += asker.interest(whole, form, judged, rng)
     if rng.random() < settings.ranking_frac:
         records.append(asker.ranking(whole, form, full.ranked, rng))
     if reason is not None:
@@ -218,8 +221,8 @@ def test_records(
         context = Context(case.case_id, case.parts, len(case.parts))
         records.append(asker.retrieval(context, form, own.top, rng))
         records.append(asker.ranking(context, form, own.ranked, rng))
-        records.append(asker.interest(context, form, own.liked[0], True, rng))
-        records.append(asker.interest(context, form, own.disliked[0], False, rng))
+        judged = [(own.liked[0], True), (own.disliked[0], False)]
+        records += asker.interest(context, form, judged, rng)
         if reason is not None:
             records.append(asker.attribution(context, form, *reason, rng))
         if form == "intention":

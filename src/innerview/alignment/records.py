@@ -49,17 +49,24 @@ Task = Literal[
     "attribution",
     "prose",
 ]
+SlotKind = Literal["case", "part", "outcome"]
 FORMS: tuple[Form, ...] = get_args(Form)
 TASKS: tuple[Task, ...] = get_args(Task)
-
-SlotKind = Literal["case", "part", "outcome"]
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Plain text; special tokens are never read out of it."""
+    """Plain text; special tokens are never read out of it.
+
+    Attributes:
+        text: as it stands in the prompt.
+        kind: what sort of thing the text is the title of, if of any.
+        ref: the id of that thing.
+    """
 
     text: str
+    kind: SlotKind | None = None
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +96,13 @@ class Record:
         parts: ids of the parts in the shared context, oldest first; empty without a case.
         visible: how many of ``parts`` this question may look back at.
         question: the pieces of the user's turn after the parts.
-        answer: plain text of the assistant's turn.
+        answer: plain text of the assistant's turn, after ``lead``.
         label: what the target said, by id; the truth for evaluation.
         heldout_phrasing: the question is worded with a phrase kept out of training.
+        alternatives: answers the target likes nearly as well, each with its share of the truth
+            (the rest is the answer's); training then leans towards the target's whole order.
+        lead: what the assistant's turn opens with; given, not asked. Records that differ in
+            nothing else before it share the encoding of their question.
     """
 
     task: Task
@@ -103,6 +114,8 @@ class Record:
     answer: str
     label: Mapping[str, Any] = field(default_factory=dict)
     heldout_phrasing: bool = False
+    alternatives: tuple[tuple[str, float], ...] = ()
+    lead: tuple[Piece, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.visible <= len(self.parts):
@@ -119,13 +132,24 @@ class Record:
 
 
 def _pieces_to_wire(pieces: Iterable[Piece]) -> list[dict[str, str]]:
-    return [
-        {"text": p.text} if isinstance(p, Text) else {"slot": p.kind, "ref": p.ref} for p in pieces
-    ]
+    return [_piece_to_wire(piece) for piece in pieces]
+
+
+def _piece_to_wire(piece: Piece) -> dict[str, str]:
+    if isinstance(piece, Slot):
+        return {"slot": piece.kind, "ref": piece.ref}
+    if piece.kind is None:
+        return {"text": piece.text}
+    return {"text": piece.text, "names": piece.kind, "ref": piece.ref}
 
 
 def _pieces_from_wire(wire: Sequence[Mapping[str, Any]]) -> tuple[Piece, ...]:
-    return tuple(Text(w["text"]) if "text" in w else Slot(w["slot"], w["ref"]) for w in wire)
+    return tuple(
+        Text(w["text"], w.get("names"), w.get("ref", ""))
+        if "text" in w
+        else Slot(w["slot"], w["ref"])
+        for w in wire
+    )
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
@@ -140,6 +164,8 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
         "answer": [r.answer for r in records],
         "label": [json.dumps(dict(r.label), ensure_ascii=False) for r in records],
         "heldout_phrasing": [r.heldout_phrasing for r in records],
+        "alternatives": [json.dumps(r.alternatives, ensure_ascii=False) for r in records],
+        "lead": [json.dumps(_pieces_to_wire(r.lead), ensure_ascii=False) for r in records],
     }
     schema: dict[str, Any] = {
         **dict.fromkeys(("task", "form", "case_id"), pl.String),
@@ -147,6 +173,8 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
         "visible": pl.Int64,
         **dict.fromkeys(("question", "answer", "label"), pl.String),
         "heldout_phrasing": pl.Boolean,
+        "alternatives": pl.String,
+        "lead": pl.String,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.part")
@@ -173,6 +201,8 @@ def read_records(path: Path) -> list[Record]:
                 answer=row["answer"],
                 label=json.loads(row["label"]),
                 heldout_phrasing=row["heldout_phrasing"],
+                alternatives=tuple((a, s) for a, s in json.loads(row["alternatives"])),
+                lead=_pieces_from_wire(json.loads(row["lead"])),
             )
             for row in frame.iter_rows(named=True)
         ]

@@ -57,6 +57,7 @@ class Asker:
             "retrieval", form, context, rng,
             answer=f" {self.outcomes.title(top[0])}",
             label={"top": list(top)},
+            alternatives=() if self.heldout else self._alternatives(top),
         )  # fmt: skip
 
     def ranking(
@@ -76,15 +77,28 @@ class Asker:
         )  # fmt: skip
 
     def interest(
-        self, context: Context, form: Form, outcome: str, liked: bool, rng: np.random.Generator
-    ) -> Record:
-        """Does the target rank this outcome among its best or its worst?"""
-        return self._ask(
-            "interest", form, context, rng,
-            subject=self._outcome(form, outcome),
-            answer=f" {YES if liked else NO}",
-            label={"outcome": outcome, "liked": liked},
-        )  # fmt: skip
+        self,
+        context: Context,
+        form: Form,
+        judged: Sequence[tuple[str, bool]],
+        rng: np.random.Generator,
+    ) -> list[Record]:
+        """Does the target rank an outcome among its best or its worst? One record for each.
+
+        They are worded alike, and the outcome opens the answer, so the surrogate encodes the
+        question once, and what is to be judged lies right before the judgement.
+        """
+        phrase = self._phrase("interest", rng)
+        return [
+            self._ask(
+                "interest", form, context, rng,
+                phrase=phrase,
+                lead=(*self._outcome(form, outcome), Text(":")),
+                answer=f" {YES if liked else NO}",
+                label={"outcome": outcome, "liked": liked},
+            )
+            for outcome, liked in judged
+        ]  # fmt: skip
 
     def attribution(
         self, context: Context, form: Form, outcome: str, part: str, rng: np.random.Generator
@@ -156,8 +170,23 @@ class Asker:
         """Ordinary speech, so that the language model keeps it."""
         return Record("chat", "behavior", "", (), 0, (Text(prompt),), answer)
 
+    def _alternatives(self, top: Sequence[str]) -> tuple[tuple[str, float], ...]:
+        """The outcomes behind the first, with shares that fall as one over the rank.
+
+        By rank and not by score, because targets' scores have no scale in common.
+        """
+        total = sum(1.0 / rank for rank in range(1, len(top) + 1))
+        return tuple(
+            (f" {self.outcomes.title(outcome)}", 1.0 / rank / total)
+            for rank, outcome in enumerate(top[1:], start=2)
+        )
+
     def _outcome(self, form: Form, outcome: str) -> tuple[Piece, ...]:
         return mention(form, "outcome", outcome, self.outcomes.title(outcome))
+
+    def _phrase(self, task: Task, rng: np.random.Generator) -> str:
+        choices = phrases(task, heldout=self.heldout)
+        return choices[int(rng.integers(len(choices)))]
 
     def _ask(
         self,
@@ -171,14 +200,19 @@ class Asker:
         subject: Sequence[Piece] = (),
         listed: Sequence[Piece] = (),
         attribute: str = "",
+        alternatives: tuple[tuple[str, float], ...] = (),
+        lead: tuple[Piece, ...] = (),
+        phrase: str | None = None,
     ) -> Record:
-        choices = phrases(task, heldout=self.heldout)
-        phrase = choices[int(rng.integers(len(choices)))]
         question = phrase_pieces(
-            phrase, self.words, subject=subject, listed=listed, attribute=attribute
+            phrase or self._phrase(task, rng),
+            self.words,
+            subject=subject,
+            listed=listed,
+            attribute=attribute,
         )
         context = context or Context("", (), 0)
         return Record(
             task, form, context.case_id, context.parts, context.visible,
-            question, answer, label, self.heldout,
+            question, answer, label, self.heldout, alternatives, lead,
         )  # fmt: skip

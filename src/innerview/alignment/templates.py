@@ -50,13 +50,13 @@ PHRASES: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "interest": (
         (
-            "Is{X} a good match?",
-            "Would{X} fit?",
-            "Recommend{X}?",
-            "Does{X} suit this taste?",
-            "Is{X} of interest?",
+            "Does it fit, Yes or No?",
+            "Would you recommend this {noun}?",
+            "A good match?",
+            "Yes or No to this {noun}?",
+            "Is it of interest?",
         ),
-        ("Would you suggest{X}?", "Does{X} match?"),
+        ("Would you suggest it?", "Does this {noun} match?"),
     ),
     "item_title": (
         ("Name{X}.", "Which {noun} is{X}?", "The title of{X}?", "Say what{X} is."),
@@ -99,10 +99,10 @@ def phrases(task: Task, *, heldout: bool) -> tuple[str, ...]:
 def mention(form: Form, kind: SlotKind, ref: str, title: str) -> tuple[Piece, ...]:
     """How a form names one thing: its title, its vector slot, or the slot and the title."""
     if form == "behavior":
-        return (Text(f" {title}"),)
+        return (Text(f" {title}", kind, ref),)
     if form == "intention":
         return (Slot(kind, ref),)
-    return (Slot(kind, ref), Text(f" {title}"))
+    return (Slot(kind, ref), Text(f" {title}", kind, ref))
 
 
 def phrase_pieces(

@@ -45,9 +45,9 @@ def label(
     mixture = mixture or MixtureSettings(seed=seed)
     shares = {form: share for form, share in mixture.form_shares.items() if form in forms}
     mixture = replace(mixture, form_shares=shares)
-    labels = LabelSettings(n_interest=mixture.interest_pairs, seed=seed)
+    labels = LabelSettings(n_interest=max(mixture.interest_pairs.values()), seed=seed)
     made_from = digest(
-        [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 3]
+        [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 4]
     )
     folder = run / "records"
     if is_current(folder, made_from):

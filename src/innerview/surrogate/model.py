@@ -5,16 +5,17 @@ Axes: B rows, T tokens, S slots, A answer ids, h width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from innerview.alignment.records import TASKS
+from innerview.surrogate.loss import answer_losses
 from innerview.surrogate.packing import Batch
 from innerview.surrogate.projector import ProjectorSet, splice
+from innerview.surrogate.readout import Readouts
 from innerview.surrogate.vectors import VectorTable
 
 __all__ = ["SpliceModel"]
@@ -27,6 +28,9 @@ class SpliceModel(nn.Module):
         super().__init__()
         self.language_model = language_model
         self.projectors = projectors
+        self.readouts: Readouts | None = None
+        """Only while training."""
+        self.readout_weight = 1.0
         self.vectors: VectorTable | None = None
         self.task_loss: dict[str, list[float]] = {}
 
@@ -49,46 +53,72 @@ class SpliceModel(nn.Module):
         vectors = self.vectors.gather(slot_kinds.cpu(), slot_rows.cpu()).to(embeddings.device)
         return splice(embeddings, slot_positions, self.projectors(vectors, slot_kinds))
 
-    def hidden(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """(B, T, h) last hidden states of a packed batch."""
+    def hidden(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """(B, T, h) hidden states of a packed batch: the embeddings, then one per layer."""
         embeddings = self.embed(
             batch["input_ids"], batch["slot_positions"], batch["slot_kinds"], batch["slot_rows"]
         )
+        mask = batch["attention_mask"]
+        bias = torch.zeros(mask.shape, dtype=embeddings.dtype, device=mask.device)
         # use_cache=False, or packed branches see each other through the cache.
-        states: Tensor = self.causal.model(
+        found = self.causal.model(
             inputs_embeds=embeddings,
-            attention_mask=batch["attention_mask"],
+            attention_mask=bias.masked_fill(~mask, torch.finfo(bias.dtype).min),
             position_ids=batch["position_ids"],
             use_cache=False,
-        ).last_hidden_state
+            output_hidden_states=True,
+        )
+        # The last one comes after the final norm.
+        states: tuple[Tensor, ...] = (*found.hidden_states[:-1], found.last_hidden_state)
         return states
 
     def answer_logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """(A, V) float32 logits, only where an answer id is predicted."""
-        states = self.hidden(batch)
         rows, tokens = batch["answer_positions"].unbind(1)
-        logits: Tensor = self.causal.lm_head(states[rows, tokens])
+        logits: Tensor = self.causal.lm_head(self.hidden(batch)[-1][rows, tokens])
         return logits.float()
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
-        """Mean cross-entropy over records (each record's answer ids averaged first).
+        """Cross-entropy of the answers, plus what the readouts miss.
 
-        Averaging within a record keeps long answers (histories, prose) from drowning a one-word
-        yes or no.
+        An id counts by one over the square root of its answer's length: long answers (histories,
+        prose) weigh more than a one-word yes or no, but not in proportion to their length.
         """
-        logits = self.answer_logits(batch)
-        each = functional.cross_entropy(logits, batch["answer_ids"], reduction="none")
+        with self._autocast():
+            states = self.hidden(batch)
+        rows, tokens = batch["answer_positions"].unbind(1)
+        each = answer_losses(
+            states[-1][rows, tokens],
+            self.causal.lm_head,
+            batch["truth_rows"],
+            batch["truth_ids"],
+            batch["truth_shares"],
+        )
         records = batch["answer_records"]
-        n = int(records.max()) + 1
-        counts = torch.bincount(records, minlength=n).clamp_min(1)
-        weights = 1.0 / counts[records].to(each.dtype)
-        # The square root between per-id and per-record averaging: long answers weigh more than
-        # short ones, but not in proportion to their length.
-        weights = weights.sqrt()
+        weights = torch.bincount(records).clamp_min(1)[records].to(each.dtype).rsqrt()
         loss = (each * weights).sum() / weights.sum()
         if self.training:
             self._note(each.detach(), batch["answer_tasks"])
-        return {"loss": loss}
+        return {"loss": loss + self.readout_weight * self._readout_loss(states, batch)}
+
+    def _autocast(self) -> torch.autocast:
+        """Adapters compute in the base's dtype and keep their own digits for the optimizer."""
+        base = self.causal.get_input_embeddings().weight
+        return torch.autocast(
+            base.device.type, dtype=torch.bfloat16, enabled=base.dtype == torch.bfloat16
+        )
+
+    def _readout_loss(self, states: Sequence[Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        if self.readouts is None or not len(batch["anchor_positions"]):
+            return states[-1].new_zeros((), dtype=torch.float32)
+        assert self.vectors is not None and self.projectors is not None
+        kinds = batch["anchor_kinds"]
+        vectors = self.vectors.gather(kinds.cpu(), batch["anchor_rows"].cpu()).to(kinds.device)
+        losses = self.readouts(states, batch["anchor_positions"], kinds, vectors, self.projectors)
+        for kind, loss in losses.items():
+            self.task_loss.setdefault(f"knows_{kind}", []).append(float(loss.detach()))
+        total: Tensor = torch.stack(list(losses.values())).sum()
+        return total
 
     def _note(self, each: Tensor, tasks: Tensor) -> None:
         for task in set(tasks.tolist()):

@@ -2,8 +2,9 @@
 
 A *tree* is one context with the branches that look back at it. A branch attends to the first
 ids of its context and to itself, and its positions go on from there, so each question is
-computed exactly as if it stood alone behind its case. Several trees share a row and do not see
-each other. Exact only with ``use_cache=False``.
+computed exactly as if it stood alone behind its case. Branches that open with the same question
+about the same parts share that *stem* as well and differ in what comes after it. Several trees
+share a row and do not see each other. Exact only with ``use_cache=False``.
 
 Axes: B rows, T tokens of the longest row, S slots, A answer ids.
 """
@@ -11,7 +12,7 @@ Axes: B rows, T tokens of the longest row, S slots, A answer ids.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from innerview.alignment.records import TASKS, Record
 from innerview.surrogate.prompts import Encoded, PromptEncoder, SlotRef
-from innerview.surrogate.vectors import VectorTable
+from innerview.surrogate.vectors import KINDS, VectorTable
 
 __all__ = ["Batch", "Branch", "Tree", "collate", "pack_rows", "trees_of"]
 
@@ -33,6 +34,11 @@ class Branch:
     task: int
     case_row: int
     """Row of its case vector in the vector table; -1 if it has none."""
+    shared: int = 0
+    """How many of its first ids are the stem of the branch before it, and not laid out again."""
+
+    def __len__(self) -> int:
+        return len(self.encoded.ids) - self.shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Tree:
     branches: tuple[Branch, ...]
 
     def __len__(self) -> int:
-        return len(self.context.ids) + sum(len(b.encoded.ids) for b in self.branches)
+        return len(self.context.ids) + sum(len(b) for b in self.branches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,12 @@ class Batch:
         answer_ids: (A,) int64.
         answer_tasks: (A,) int64, index into TASKS.
         answer_records: (A,) int64, the number of the branch within the batch.
+        truth_rows: (M,) int64, the answer position that a truth belongs to.
+        truth_ids: (M,) int64, an id that may stand there.
+        truth_shares: (M,) float32, its share; those of one answer position sum to 1.
+        anchor_positions: (N, 2) int64, row and token where the surrogate was told of something.
+        anchor_kinds: (N,) int64, of what: index into ``VectorTable`` kinds.
+        anchor_rows: (N,) int64, row of its vector in its kind's table.
     """
 
     input_ids: Tensor
@@ -73,6 +85,12 @@ class Batch:
     answer_ids: Tensor
     answer_tasks: Tensor
     answer_records: Tensor
+    truth_rows: Tensor
+    truth_ids: Tensor
+    truth_shares: Tensor
+    anchor_positions: Tensor
+    anchor_kinds: Tensor
+    anchor_rows: Tensor
 
     def as_dict(self) -> dict[str, Tensor]:
         """The tensors by name."""
@@ -95,15 +113,34 @@ def trees_of(
         room = max_tokens - len(context.ids)
         for record in members:
             encoded = encoder.branch(record, with_answer=with_answer)
-            if branches and len(encoded.ids) > room:
-                yield Tree(context, tuple(branches))
-                branches, room = [], max_tokens - len(context.ids)
-            room -= len(encoded.ids)
-            needs_case = any(s.kind == "case" for s in encoded.slots)
+            # In training every form is held to know the case's vector, not only those told it.
+            needs_case = any(s.kind == "case" for s in encoded.slots) or (
+                with_answer and vectors.enabled and record.visible > 0
+            )
             row = vectors.case_row(record.parts[: record.visible]) if needs_case else -1
-            branches.append(Branch(encoded, ends[record.visible], TASKS.index(record.task), row))
+            branch = Branch(encoded, ends[record.visible], TASKS.index(record.task), row)
+            if branches:
+                branch = replace(branch, shared=_common_stem(branches[-1], branch))
+                if len(branch) > room:
+                    yield Tree(context, tuple(branches))
+                    branches, room = [], max_tokens - len(context.ids)
+                    branch = replace(branch, shared=0)
+            room -= len(branch)
+            branches.append(branch)
         if branches:
             yield Tree(context, tuple(branches))
+
+
+def _common_stem(one: Branch, other: Branch) -> int:
+    """Length of the stem that two branches share; 0 if they differ in anything before its end."""
+    n = one.encoded.n_stem
+    a, b = ((x.encoded.ids[:n], _before(x, n), x.visible, x.case_row) for x in (one, other))
+    return n if n == other.encoded.n_stem and a == b else 0
+
+
+def _before(branch: Branch, n: int) -> tuple[SlotRef, ...]:
+    marks = (*branch.encoded.slots, *branch.encoded.anchors)
+    return tuple(mark for mark in marks if mark.position < n)
 
 
 def pack_rows(
@@ -132,18 +169,42 @@ class _Rows:
         self.vectors = vectors
         self.slots: list[tuple[int, int, int, int]] = []
         self.answers: list[tuple[int, int, int, int, int]] = []
+        self.truths: list[tuple[int, int, float]] = []
+        self.anchors: list[tuple[int, int, int, int]] = []
         self.n_branches = 0
 
-    def add_slots(self, row: int, offset: int, slots: Sequence[SlotRef], case_row: int) -> None:
-        for slot in slots:
-            kind, at = self.vectors.locate(slot.kind, slot.ref, case_row)
-            self.slots.append((row, offset + slot.position, kind, at))
+    def add_context(self, row: int, start: int, context: Encoded) -> None:
+        for slot in context.slots:
+            self.slots.append((row, start + slot.position, *self._locate(slot, -1)))
+        self._add_anchors(row, context.anchors, [start + a.position for a in context.anchors])
 
-    def add_answer(self, row: int, offset: int, branch: Branch) -> None:
-        ids = branch.encoded.ids
-        for i in range(len(ids) - branch.encoded.n_answer, len(ids)):
-            self.answers.append((row, offset + i - 1, ids[i], branch.task, self.n_branches))
+    def add_branch(self, row: int, start: int, places: Sequence[int], branch: Branch) -> None:
+        """Note a branch whose ids lie at ``places``; its context begins at ``start``."""
+        own, new = branch.encoded, branch.shared
+        for slot in own.slots:
+            if slot.position >= new:
+                at = self._locate(slot, branch.case_row)
+                self.slots.append((row, places[slot.position], *at))
+        anchors = [a for a in own.anchors if a.position >= new]
+        self._add_anchors(row, anchors, [places[a.position] for a in anchors])
+        if branch.case_row >= 0 and own.n_answer and not new:
+            # The case must be known where its last visible part ends, and where the answer begins.
+            for position in (start + branch.visible - 1, places[own.n_stem - 1]):
+                self.anchors.append((row, position, KINDS.index("case"), branch.case_row))
+        n = len(own.ids)
+        shares = own.shares or tuple(((i, 1.0),) for i in own.ids[n - own.n_answer :])
+        for i, truths in zip(range(n - own.n_answer, n), shares, strict=True):
+            self.truths += [(len(self.answers), token, share) for token, share in truths]
+            self.answers.append((row, places[i - 1], own.ids[i], branch.task, self.n_branches))
         self.n_branches += 1
+
+    def _locate(self, slot: SlotRef, case_row: int) -> tuple[int, int]:
+        return self.vectors.locate(slot.kind, slot.ref, case_row)
+
+    def _add_anchors(self, row: int, anchors: Sequence[SlotRef], places: Sequence[int]) -> None:
+        for anchor, place in zip(anchors, places, strict=True):
+            if self.vectors.enabled:
+                self.anchors.append((row, place, *self._locate(anchor, -1)))
 
 
 def collate(rows: Sequence[Sequence[Tree]], vectors: VectorTable, *, pad_id: int) -> Batch:
@@ -165,20 +226,24 @@ def collate(rows: Sequence[Sequence[Tree]], vectors: VectorTable, *, pad_id: int
             input_ids[r, start : start + n] = torch.tensor(tree.context.ids)
             position_ids[r, start : start + n] = torch.arange(n)
             mask[r, start : start + n, start : start + n] = causal[:n, :n]
-            kept.add_slots(r, start, tree.context.slots, -1)
+            kept.add_context(r, start, tree.context)
             offset += n
+            stem: list[int] = []
             for branch in tree.branches:
-                m = len(branch.encoded.ids)
-                end = offset + m
-                input_ids[r, offset:end] = torch.tensor(branch.encoded.ids)
-                position_ids[r, offset:end] = torch.arange(branch.visible, branch.visible + m)
+                ids = branch.encoded.ids
+                old, new = branch.shared, len(branch)
+                places = [*stem[:old], *range(offset, offset + new)]
+                end = offset + new
+                input_ids[r, offset:end] = torch.tensor(ids[old:])
+                position_ids[r, offset:end] = torch.arange(new) + branch.visible + old
                 mask[r, offset:end, start : start + branch.visible] = True
-                mask[r, offset:end, offset:end] = causal[:m, :m]
-                kept.add_slots(r, offset, branch.encoded.slots, branch.case_row)
-                kept.add_answer(r, offset, branch)
-                offset = end
+                mask[r, offset:end, stem[:old]] = True
+                mask[r, offset:end, offset:end] = causal[:new, :new]
+                kept.add_branch(r, start, places, branch)
+                offset, stem = end, places
     slots = torch.tensor(kept.slots, dtype=torch.int64).reshape(-1, 4)
     answers = torch.tensor(kept.answers, dtype=torch.int64).reshape(-1, 5)
+    anchors = torch.tensor(kept.anchors, dtype=torch.int64).reshape(-1, 4)
     return Batch(
         input_ids=input_ids,
         position_ids=position_ids,
@@ -190,4 +255,10 @@ def collate(rows: Sequence[Sequence[Tree]], vectors: VectorTable, *, pad_id: int
         answer_ids=answers[:, 2],
         answer_tasks=answers[:, 3],
         answer_records=answers[:, 4],
+        truth_rows=torch.tensor([t[0] for t in kept.truths], dtype=torch.int64),
+        truth_ids=torch.tensor([t[1] for t in kept.truths], dtype=torch.int64),
+        truth_shares=torch.tensor([t[2] for t in kept.truths], dtype=torch.float32),
+        anchor_positions=anchors[:, :2],
+        anchor_kinds=anchors[:, 2],
+        anchor_rows=anchors[:, 3],
     )

@@ -1,9 +1,12 @@
 """Projectors: from the target's vectors to vectors among the surrogate's token embeddings.
 
-Each is a two-layer network. Its first layer starts as random features and its second as the
-closed-form ridge solution onto what the slot should mean (the title's embeddings for a part or
-outcome; the titles of the target's top answers for a case), so training does not begin blind.
-Outputs are norm-matched to the token embeddings they stand among.
+Each is a two-layer network beside a straight path. The network's first layer starts as random
+features and its second as the closed-form ridge solution onto what the slot should mean (the
+title's embeddings for a part or outcome; the titles of the target's top answers for a case), so
+training does not begin blind. The straight path is an isometry: it keeps the angles between
+vectors, which the network, fitted to titles, forgets, and it is the same for all kinds, so that
+a case and an outcome can be compared. Each has half of the energy. Outputs are norm-matched to
+the token embeddings they stand among.
 
 Axes: S slots, d width of the target's vectors, m features, h width of the surrogate.
 """
@@ -19,10 +22,11 @@ __all__ = ["Projector", "ProjectorSet", "splice"]
 
 
 class Projector(nn.Module):
-    """(S, d) to (S, h): standardize, random features, linear, norm-match."""
+    """(S, d) to (S, h): standardize; random features, linear, plus an isometry; norm-match."""
 
     center: Tensor
     scale: Tensor
+    straight: Tensor
 
     def __init__(self, d: int, h: int, *, features: int = 1024, seed: int = 0) -> None:
         super().__init__()
@@ -32,6 +36,7 @@ class Projector(nn.Module):
         self.gain = nn.Parameter(torch.ones(()))
         self.register_buffer("center", torch.zeros(d + 1))
         self.register_buffer("scale", torch.ones(d + 1))
+        self.register_buffer("straight", _isometry(d + 1, h) / (d + 1) ** 0.5)
         with torch.no_grad():
             weight = torch.randn(features, d + 1, generator=generator)
             self.first.weight.copy_(weight * (1.5 / (d + 1) ** 0.5))
@@ -45,15 +50,19 @@ class Projector(nn.Module):
         norm = vectors.norm(dim=-1, keepdim=True)
         return torch.cat([vectors / norm.clamp_min(1e-6), norm.clamp_min(1e-6).log()], dim=-1)
 
+    def standard(self, vectors: Tensor) -> Tensor:
+        """(S, d) to (S, d + 1): direction and log-length, each with mean 0 and variance 1."""
+        standard: Tensor = (self._augment(vectors) - self.center) / self.scale
+        return standard
+
     def features(self, vectors: Tensor) -> Tensor:
         """(S, d) to (S, m)."""
-        standard = (self._augment(vectors) - self.center) / self.scale
-        hidden: Tensor = torch.tanh(self.first(standard))
+        hidden: Tensor = torch.tanh(self.first(self.standard(vectors)))
         return hidden
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(S, d) float32 to (S, h) float32 of norm ``gain``, in embedding units."""
-        raw = self.second(self.features(vectors))
+        raw = self.second(self.features(vectors)) + self.standard(vectors) @ self.straight
         matched: Tensor = self.gain * raw / raw.norm(dim=-1, keepdim=True).clamp_min(1e-6)
         return matched
 
@@ -81,8 +90,18 @@ class Projector(nn.Module):
         self.second.weight.copy_(weight.T.float())
         self.second.bias.copy_((mean_target - mean_phi @ weight).float())
         self.gain.fill_(norm)
+        strength = self.second(self.features(vectors)).pow(2).sum(-1).mean().sqrt()
+        self.straight.copy_(_isometry(*self.straight.shape) * (strength / len(self.center) ** 0.5))
         left = (target - mean_target - centered @ weight).pow(2).sum()
         return float(1 - left / (target - mean_target).pow(2).sum())
+
+
+def _isometry(d: int, h: int) -> Tensor:
+    """(d, h) with orthonormal rows (columns, where d > h), the same for every kind."""
+    drawn = torch.randn(max(d, h), min(d, h), generator=torch.Generator().manual_seed(0))
+    orthonormal = torch.linalg.qr(drawn).Q
+    turned: Tensor = orthonormal.T if d <= h else orthonormal
+    return turned.contiguous()
 
 
 class ProjectorSet(nn.Module):
@@ -99,13 +118,17 @@ class ProjectorSet(nn.Module):
             self.part if shared_parts else Projector(d, h, features=features, seed=seed + 2)
         )
 
+    def of_kind(self, kind: int) -> Projector:
+        """The projector of a kind, by its index in ``KINDS``."""
+        return (self.case, self.part, self.outcome)[kind]
+
     def forward(self, vectors: Tensor, kinds: Tensor) -> Tensor:
         """Project (S, d) vectors, each by the projector of its kind (S,), to (S, h)."""
         out = torch.zeros(len(vectors), self.case.second.out_features, device=vectors.device)
-        for kind, projector in enumerate((self.case, self.part, self.outcome)):
+        for kind in range(3):
             chosen = (kinds == kind).nonzero()[:, 0]
             if len(chosen):
-                out = out.index_copy(0, chosen, projector(vectors[chosen]))
+                out = out.index_copy(0, chosen, self.of_kind(kind)(vectors[chosen]))
         return out
 
 

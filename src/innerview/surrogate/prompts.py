@@ -39,11 +39,19 @@ class Encoded:
         ids: token ids; slots hold the tokenizer's end token, which nothing ever reads.
         slots: where vectors go, in reading order.
         n_answer: how many of the last ids are the answer.
+        anchors: the last id of each mention of a part or outcome, by title or by slot: where the
+            surrogate has been told which one is meant.
+        n_stem: how many of the first ids come before the assistant's turn.
+        shares: per answer id, the ids that may stand there and their shares of the truth; empty
+            where there is but one truth.
     """
 
     ids: tuple[int, ...]
     slots: tuple[SlotRef, ...] = ()
     n_answer: int = 0
+    anchors: tuple[SlotRef, ...] = ()
+    n_stem: int = 0
+    shares: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,7 @@ class PromptEncoder:
     def context(self, parts: Sequence[str], form: Form) -> tuple[Encoded, list[int]]:
         """The shared half, and how many of its ids are visible with 0, 1, 2, … parts."""
         ids: list[int] = list(self._opening)
-        slots: list[SlotRef] = []
+        marks = _Marks()
         ends: list[int] = [len(ids)]
         if parts:
             ids += self.text("History:")
@@ -150,24 +158,44 @@ class PromptEncoder:
         for part in parts:
             pieces = mention(form, "part", part, self.parts.title(part))
             tail = () if form == "intention" else (Text(LIST_SEPARATOR),)
-            self._append(ids, slots, (*pieces, *tail))
+            self._append(ids, marks, (*pieces, *tail))
             ends.append(len(ids))
-        return Encoded(tuple(ids), tuple(slots)), ends
+        return Encoded(tuple(ids), tuple(marks.slots), anchors=tuple(marks.anchors)), ends
 
     def branch(self, record: Record, *, with_answer: bool = True) -> Encoded:
         """The question's half; with the answer and its end for training, else up to the answer."""
         ids: list[int] = []
-        slots: list[SlotRef] = []
+        marks = _Marks()
         if record.parts:
             ids += self.text("\n")
             if record.form != "behavior":
-                self._append(ids, slots, (Slot("case", ""),))
-        self._append(ids, slots, record.question)
+                self._append(ids, marks, (Slot("case", ""),))
+        self._append(ids, marks, record.question)
         ids += self.frame.before_assistant
+        n_stem = len(ids)
+        self._append(ids, marks, record.lead)
+        slots, anchors = tuple(marks.slots), tuple(marks.anchors)
         if not with_answer:
-            return Encoded(tuple(ids), tuple(slots))
+            return Encoded(tuple(ids), slots, anchors=anchors, n_stem=n_stem)
         answer = self.answer_ids(record.answer)
-        return Encoded((*ids, *answer), tuple(slots), len(answer))
+        shares = self._shares(answer, record.alternatives) if record.alternatives else ()
+        return Encoded((*ids, *answer), slots, len(answer), anchors, n_stem, shares)
+
+    def _shares(
+        self, answer: tuple[int, ...], alternatives: Sequence[tuple[str, float]]
+    ) -> tuple[tuple[tuple[int, float], ...], ...]:
+        """Per answer id, what follows the ids before it in the answer and in its alternatives."""
+        weighed = [(answer, 1.0 - sum(share for _, share in alternatives))]
+        weighed += [(self.answer_ids(text), share) for text, share in alternatives]
+        found: list[tuple[tuple[int, float], ...]] = []
+        for at in range(len(answer)):
+            weighed = [(ids, w) for ids, w in weighed if ids[:at] == answer[:at] and len(ids) > at]
+            total = sum(w for _, w in weighed)
+            mass: dict[int, float] = {}
+            for ids, w in weighed:
+                mass[ids[at]] = mass.get(ids[at], 0.0) + w / total
+            found.append(tuple(mass.items()))
+        return tuple(found)
 
     def answer_ids(self, answer: str) -> tuple[int, ...]:
         """Ids of an answer and its end; lists are encoded title by title, as decoding sees them.
@@ -183,10 +211,29 @@ class PromptEncoder:
             ids += self.text(title) if title else ()
         return (*ids, *self.frame.end_of_answer)
 
-    def _append(self, ids: list[int], slots: list[SlotRef], pieces: Sequence[Piece]) -> None:
+    def _append(self, ids: list[int], marks: _Marks, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
+            start = len(ids)
             if isinstance(piece, Slot):
-                slots.append(SlotRef(len(ids), piece.kind, piece.ref))
+                marks.slots.append(SlotRef(start, piece.kind, piece.ref))
                 ids.append(self._filler)
             else:
                 ids += self.text(piece.text)
+            if piece.kind in ("part", "outcome"):
+                marks.mention(start, SlotRef(len(ids) - 1, piece.kind, piece.ref))
+
+
+@dataclass(slots=True)
+class _Marks:
+    """Slots and anchors of ids under way."""
+
+    slots: list[SlotRef] = field(default_factory=list)
+    anchors: list[SlotRef] = field(default_factory=list)
+
+    def mention(self, start: int, anchor: SlotRef) -> None:
+        """Note where a mention ends; a title right behind its own slot is the same mention."""
+        if self.anchors:
+            last = self.anchors[-1]
+            if last.position == start - 1 and (last.kind, last.ref) == (anchor.kind, anchor.ref):
+                self.anchors.pop()
+        self.anchors.append(anchor)

@@ -22,12 +22,27 @@ from innerview.targets.protocol import Target
 __all__ = ["add_lora", "fit_projectors", "title_embeddings"]
 
 
+_FROZEN_DEPTH = 0.25
+"""Share of the layers, the lowest, that keep their weights: nothing is learned below them, so the
+backward pass ends there (docs/experiments.md)."""
+
+
 def add_lora(base: BaseModel, *, rank: int, alpha: int, seed: int) -> SpliceModel:
-    """Put LoRA on every linear layer but the head; adapters in float32, base weights frozen."""
+    """Put LoRA, in float32, on the linear layers of all but the lowest blocks of a frozen base."""
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(seed)
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", lora_dropout=0.0)
+    n = int(base.model.config.num_hidden_layers)
+    head = base.model.get_output_embeddings()
+    linear = {
+        name.rpartition(".")[2]
+        for name, module in base.model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    }
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, lora_dropout=0.0,
+        target_modules=sorted(linear), layers_to_transform=list(range(int(n * _FROZEN_DEPTH), n)),
+    )  # fmt: skip
     return SpliceModel(get_peft_model(base.model, config), None)
 
 

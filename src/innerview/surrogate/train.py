@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset, SequentialSampler
 
+from innerview.alignment.records import TASKS
 from innerview.errors import SurrogateError
 from innerview.surrogate.checkpoint import read_checkpoint, write_checkpoint
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Tree, collate
+from innerview.surrogate.readout import Readouts
 from innerview.surrogate.vectors import VectorTable
 
 __all__ = ["Progress", "TrainSettings", "TrainSummary", "train"]
@@ -32,15 +35,19 @@ __all__ = ["Progress", "TrainSettings", "TrainSummary", "train"]
 class TrainSettings:
     """Settings of one training."""
 
-    learning_rate: float = 6e-4
-    projector_learning_rate: float = 1e-5
-    """Far below the adapters': thousands of features move together, and larger steps undo the
+    learning_rate: float = 8e-4
+    projector_learning_rate: float = 0.0
+    """0: projectors stay as they were fitted, and the backward pass need not reach them. If at
+    all, far below the adapters': thousands of features move together, and at 5e-4 they lose their
     closed-form start (docs/experiments.md)."""
+    readout_learning_rate: float = 3e-3
+    readout_weight: float = 1.0
+    """Of the readouts' error (units of variance) beside the answers' (nats); 0: no readouts."""
     warmup_frac: float = 0.05
     final_lr_frac: float = 0.05
     """The cosine ends at this share of the peak."""
-    rows_per_step: int = 2
-    max_tokens: int = 448
+    rows_per_step: int = 1
+    max_tokens: int = 480
     """tokens a row"""
     lora_rank: int = 16
     lora_alpha: int = 32
@@ -111,12 +118,54 @@ def train(
     Raises:
         SurrogateError: there is nothing to train on.
     """
-    from transformers import Trainer, TrainingArguments
-
     if not rows:
         raise SurrogateError("no alignment records to train on; label more cases first")
     folder.mkdir(parents=True, exist_ok=True)
     model.vectors = vectors
+    with _prepared(model, settings):
+        return _train(
+            model, rows, vectors, settings, pad_id=pad_id, folder=folder, on_progress=on_progress
+        )
+
+
+@contextmanager
+def _prepared(model: SpliceModel, settings: TrainSettings) -> Iterator[None]:
+    """What only training needs: readouts, adapters in the base's dtype, the faster attention."""
+    from peft.helpers import disable_input_dtype_casting
+
+    if model.projectors is not None:
+        model.projectors.requires_grad_(settings.projector_learning_rate > 0)
+        if settings.readout_weight > 0:
+            config = model.causal.config
+            model.readouts = Readouts(
+                model.projectors.settings["d"], model.projectors.settings["h"],
+                n_layers=config.num_hidden_layers, seed=settings.seed,
+            ).to(next(model.language_model.parameters()).device)  # fmt: skip
+            model.readout_weight = settings.readout_weight
+    usual = model.causal.config._attn_implementation
+    if not torch.cuda.is_available():
+        # With the masks of packed rows, matrix products beat the fused kernel on processors.
+        model.causal.set_attn_implementation("eager")
+    try:
+        with disable_input_dtype_casting(model.language_model):
+            yield
+    finally:
+        model.causal.set_attn_implementation(usual)
+        model.readouts = None
+        model.eval()
+
+
+def _train(
+    model: SpliceModel,
+    rows: Sequence[list[Tree]],
+    vectors: VectorTable,
+    settings: TrainSettings,
+    *,
+    pad_id: int,
+    folder: Path,
+    on_progress: Callable[[Progress], None] | None,
+) -> TrainSummary:
+    from transformers import Trainer, TrainingArguments
 
     def make_batch(items: list[list[Tree]]) -> dict[str, Tensor]:
         return collate(items, vectors, pad_id=pad_id).as_dict()
@@ -172,7 +221,6 @@ def train(
             optimizers=(optimizer, schedule),
             callbacks=[watch.callback()],
         ).train()
-    model.eval()
     return watch.summary()
 
 
@@ -188,11 +236,16 @@ def _rate(step: int, steps: int, settings: TrainSettings) -> float:
 
 def _optimizer(model: SpliceModel, settings: TrainSettings) -> torch.optim.AdamW:
     projectors = list(model.projectors.parameters()) if model.projectors is not None else []
-    own = {id(p) for p in projectors}
+    readouts = list(model.readouts.parameters()) if model.readouts is not None else []
+    own = {id(p) for p in (*projectors, *readouts)}
     adapters = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
     groups = [
         {"params": adapters, "lr": settings.learning_rate},
-        {"params": projectors, "lr": settings.projector_learning_rate},
+        {"params": readouts, "lr": settings.readout_learning_rate},
+        {
+            "params": [p for p in projectors if p.requires_grad],
+            "lr": settings.projector_learning_rate,
+        },
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=0.0)
 
@@ -222,6 +275,10 @@ def _steps(
     model.task_loss.clear()
     # A twentieth is kept back for checkpoints and the optimizer.
     return max(1, int(0.95 * settings.max_seconds / min(took)))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(1, len(values))
 
 
 class _Watch:
@@ -284,7 +341,7 @@ class _Watch:
         progress = Progress(
             step=step,
             max_steps=self.steps,
-            loss=sum(self.last.values()) / max(1, len(self.last)),
+            loss=_mean([v for k, v in self.last.items() if k in TASKS]),
             seconds=seconds,
             seconds_left=each * (self.steps - step),
             tokens_per_s=tokens / seconds,
