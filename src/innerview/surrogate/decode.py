@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 _END = -1
+_FORCED_AT_ONCE = 128
+"""Positions whose logits are held together, so that long forced stretches need little memory."""
 
 
 class Trie:
@@ -234,6 +236,22 @@ class Beam:
     complete: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What one beam reads next: the token chosen for it and, behind it, those that must follow.
+
+    Attributes:
+        parent: place among its prompt's live beams of the beam it grew from.
+        feed: tokens to read.
+        forced: what must follow each of the first of them; one shorter than ``feed``, or as long
+            where the last one completes the answer and need not be read.
+    """
+
+    parent: int
+    feed: tuple[int, ...]
+    forced: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class _Group:
     """The beams of one prompt: those that go on, and those that are complete."""
@@ -243,33 +261,66 @@ class _Group:
     live: list[Beam]
     done: list[Beam] = field(default_factory=list)
 
-    def advance(self, log_probs: Tensor) -> tuple[list[int], list[int]]:
-        """Extend every live beam by one token; complete ones move to ``done``.
+    def advance(self, log_probs: Tensor) -> list[_Move]:
+        """Extend every live beam by one choice and all that it forces.
+
+        A title is settled after a token or two; reading the rest of it at once, instead of token
+        by token, takes a third of the passes.
 
         Args:
             log_probs: (live beams, V).
 
         Returns:
-            For each beam that lives on, the beam it grew from and its new token.
+            One move for each beam that lives on, in the order of ``live``.
         """
-        grown: list[tuple[int, Beam]] = []
+        grown: list[tuple[_Move, Beam]] = []
         for score, at, token in self._options(log_probs):
             if len(grown) == self.n_beams:
                 break
             beam = Beam((*self.live[at].tokens, token), score)
-            follow = self.constraint.allowed(beam.tokens)
-            if follow is not None and not follow:
-                beam.complete, beam.value = True, self.constraint.value(beam.tokens)
+            follow = self._follow(beam)
+            if beam.complete:
                 self.done.append(beam)
-            else:
-                grown.append((at, beam))
+                continue
+            forced: list[int] = []
+            while len(follow) == 1 and not beam.complete:
+                forced.append(follow[0])
+                beam.tokens = (*beam.tokens, follow[0])
+                follow = self._follow(beam)
+            feed = (token, *(forced[:-1] if beam.complete else forced))
+            grown.append((_Move(at, feed, tuple(forced)), beam))
+        kept = [(move, beam) for move, beam in grown if beam.score > self._worst()]
+        self.live = [beam for _, beam in kept]
+        return [move for move, _ in kept]
+
+    def settle(self, forced: Sequence[float]) -> list[int]:
+        """Add what the forced tokens of each live beam cost; complete beams move to ``done``.
+
+        Returns:
+            Places, in the former ``live``, of the beams that go on.
+        """
+        for beam, cost in zip(self.live, forced, strict=True):
+            beam.score += cost
+        self.done += [beam for beam in self.live if beam.complete]
+        worst = self._worst()
+        kept = [at for at, beam in enumerate(self.live) if not beam.complete and beam.score > worst]
+        self.live = [self.live[at] for at in kept]
+        return kept
+
+    def _follow(self, beam: Beam) -> list[int]:
+        """Tokens that may follow, none where anything may; an answer that ends gets its value."""
+        allowed = self.constraint.allowed(beam.tokens)
+        if allowed is None:
+            return []
+        if not allowed:
+            beam.complete, beam.value = True, self.constraint.value(beam.tokens)
+        return sorted(set(allowed))
+
+    def _worst(self) -> float:
+        """Score of the worst answer that will come back, once there are enough."""
         self.done.sort(key=lambda beam: -beam.score)
         del self.done[self.n_beams :]
-        full = len(self.done) == self.n_beams
-        worst = self.done[-1].score if full else -math.inf
-        kept = [(at, beam) for at, beam in grown if beam.score > worst]
-        self.live = [beam for _, beam in kept]
-        return [at for at, _ in kept], [beam.tokens[-1] for beam in self.live]
+        return self.done[-1].score if len(self.done) == self.n_beams else -math.inf
 
     def _options(self, log_probs: Tensor) -> list[tuple[float, int, int]]:
         """(score, beam, token) of every allowed extension, best first, ties by beam and token."""
@@ -337,17 +388,25 @@ def _decode_batch(
     cache = _Cache(model, prompts)
     for _ in range(max_new_tokens):
         parents: list[int] = []
-        tokens: list[int] = []
+        moves: list[_Move] = []
         row = 0
         for group in groups:
             n = len(group.live)
-            from_beams, new = group.advance(cache.log_probs[row : row + n])
-            parents += [row + at for at in from_beams]
-            tokens += new
+            new = group.advance(cache.log_probs[row : row + n])
+            parents += [row + move.parent for move in new]
+            moves += new
             row += n
-        if not parents:
+        if not moves:
             break
-        cache.step(parents, tokens)
+        costs = cache.step(parents, moves)
+        row, going_on = 0, []
+        for group in groups:
+            n = len(group.live)
+            going_on += [row + at for at in group.settle(costs[row : row + n])]
+            row += n
+        if not going_on:
+            break
+        cache.keep(going_on)
 
 
 class _Cache:
@@ -370,24 +429,45 @@ class _Cache:
         first = {row: prompt for prompt in reversed(prompts) for row in (rows[_key(prompt)],)}
         contexts = [first[row].context for row in range(len(rows))]
         start = torch.zeros(len(contexts), dtype=torch.int64)
-        self._forward(contexts, [-1] * len(contexts), start)
+        self._append(contexts, [-1] * len(contexts), start)
         self._select([rows[_key(prompt)] for prompt in prompts])
         branches = [prompt.branches[0] for prompt in prompts]
         visible = torch.tensor([b.visible for b in branches], device=self.device)
         # What a question must not look back at: the context behind its first parts.
         hidden = self.attend.cumsum(1) > visible[:, None]
         self.attend = self.attend.masked_fill(hidden, 0)
-        self.log_probs = self._forward(
+        states = self._append(
             [b.encoded for b in branches], [b.case_row for b in branches], visible
         )
+        self._last = states[:, -1]
+        self.keep(range(len(prompts)))
 
-    def step(self, parents: Sequence[int], tokens: Sequence[int]) -> None:
-        """Follow some rows, each by one token."""
-        self._select(parents)
-        ids = torch.tensor(tokens, device=self.device)[:, None]
-        self.attend = torch.cat([self.attend, torch.ones_like(ids)], dim=1)
-        embeddings = self.model.causal.get_input_embeddings()(ids)
-        self.log_probs = self._run(embeddings, self.next_position[:, None])
+    def step(self, parents: Sequence[int], moves: Sequence[_Move]) -> list[float]:
+        """Follow some rows, each by its move; returns the log-probability of what was forced."""
+        self._select([self._going_on[at] for at in parents])
+        pieces = [Encoded(move.feed) for move in moves]
+        states = self._append(pieces, [-1] * len(moves), self.next_position)
+        width = states.shape[1]
+        at = [
+            (row, width - len(move.feed) + i, token)
+            for row, move in enumerate(moves)
+            for i, token in enumerate(move.forced)
+        ]
+        costs = torch.zeros(len(moves), device=self.device)
+        for start in range(0, len(at), _FORCED_AT_ONCE):
+            rows, columns, tokens = torch.tensor(
+                at[start : start + _FORCED_AT_ONCE], device=self.device
+            ).unbind(1)
+            logits = self.model.causal.lm_head(states[rows, columns]).float()
+            chosen = logits.gather(1, tokens[:, None])[:, 0]
+            costs.index_add_(0, rows, chosen - torch.logsumexp(logits, dim=-1))
+        self._last = states[:, -1]
+        return [float(cost) for cost in costs]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some rows; their log-probabilities are computed only now."""
+        self._going_on = list(rows)
+        self.log_probs = self._log_probs(self._last[torch.tensor(rows, device=self.device)])
 
     def _select(self, rows: Sequence[int]) -> None:
         if list(rows) == list(range(self.attend.shape[0])):
@@ -397,10 +477,11 @@ class _Cache:
         self.attend = self.attend[chosen]
         self.next_position = self.next_position[chosen]
 
-    def _forward(
-        self, pieces: Sequence[Encoded], case_rows: Sequence[int], start: Tensor
-    ) -> Tensor:
-        """Append one left-padded piece to every row; positions go on from ``start`` (N,)."""
+    def _append(self, pieces: Sequence[Encoded], case_rows: Sequence[int], start: Tensor) -> Tensor:
+        """(N, T, h) last states of one left-padded piece appended to every row.
+
+        Positions go on from ``start`` (N,).
+        """
         width = max(len(p.ids) for p in pieces)
         ids = torch.zeros(len(pieces), width, dtype=torch.int64)
         own = torch.zeros_like(ids)
@@ -419,11 +500,7 @@ class _Cache:
         past = self.attend if self.attend.numel() else own[:, :0]
         self.attend = torch.cat([past, own], dim=1)
         embeddings = self.model.embed(ids.to(self.device), table[:, :2], table[:, 2], table[:, 3])
-        return self._run(embeddings, positions)
-
-    def _run(self, embeddings: Tensor, positions: Tensor) -> Tensor:
-        """(N, V) log-probabilities after the last token of each row."""
-        states = self.model.causal.model(
+        states: Tensor = self.model.causal.model(
             inputs_embeds=embeddings,
             attention_mask=self.attend,
             position_ids=positions,
@@ -431,5 +508,8 @@ class _Cache:
             use_cache=True,
         ).last_hidden_state
         self.next_position = positions[:, -1] + 1
-        logits = self.model.causal.lm_head(states[:, -1]).float()
-        return torch.log_softmax(logits, dim=-1).cpu()
+        return states
+
+    def _log_probs(self, states: Tensor) -> Tensor:
+        """(N, h) to (N, V)."""
+        return torch.log_softmax(self.model.causal.lm_head(states).float(), dim=-1).cpu()

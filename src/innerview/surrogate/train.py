@@ -40,13 +40,13 @@ class TrainSettings:
     """0: projectors stay as they were fitted, and the backward pass need not reach them. If at
     all, far below the adapters': thousands of features move together, and at 5e-4 they lose their
     closed-form start (docs/experiments.md)."""
-    readout_learning_rate: float = 3e-3
+    readout_learning_rate: float = 1e-3
     readout_weight: float = 1.0
     """Of the readouts' error (units of variance) beside the answers' (nats); 0: no readouts."""
     warmup_frac: float = 0.05
     final_lr_frac: float = 0.05
     """The cosine ends at this share of the peak."""
-    rows_per_step: int = 1
+    rows_per_step: int = 2
     max_tokens: int = 480
     """tokens a row"""
     lora_rank: int = 16
