@@ -15,7 +15,7 @@ from pathlib import Path
 
 from innerview import pipeline
 
-MAX_STEPS = 1450
+MAX_STEPS = 1200
 
 
 def say(event: pipeline.Event) -> None:

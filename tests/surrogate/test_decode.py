@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from innerview.alignment.records import Record
 from innerview.errors import RecordError
+from innerview.surrogate import decode as module
 from innerview.surrogate.decode import (
     Constraint,
     OneOf,
@@ -113,6 +114,28 @@ def test_wide_beams_find_the_likeliest_outcomes_of_the_whole_catalogue(
             log_probs = torch.log_softmax(surrogate.model.run(batch), -1)
             scores[outcome] = float(log_probs[range(len(log_probs)), batch.answer_ids].sum())
         assert found == sorted(scores, key=lambda o: -scores[o])
+        for beam in beams:
+            assert beam.score == pytest.approx(scores[beam.value], abs=1e-4)
+
+
+def test_what_is_forced_is_read_in_one_pass(
+    surrogate: Surrogate, groups: list[list[Record]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = next(r for g in groups for r in g if r.task == "ranking")
+    passes: list[int] = []
+    real = module._Cache.step
+
+    def counted(self: module._Cache, parents: object, moves: list[module._Move]) -> list[float]:
+        passes.append(len(moves[0].feed))
+        return real(self, parents, moves)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module._Cache, "step", counted)
+    (answer,) = surrogate.answer([record])
+    titles = ";".join(f" {surrogate.target.outcomes.title(o)}" for o in answer)
+    written = len(surrogate.encoder.answer_ids(titles))
+    # The end completes the last title and is never read.
+    assert sum(passes) == written - 1
+    assert len(passes) < written / 2
 
 
 def test_answers_do_not_depend_on_the_batch(

@@ -58,6 +58,22 @@ def test_packed_questions_are_answered_as_if_each_stood_alone(
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
+def test_judgements_of_one_case_share_their_question(
+    surrogate: Surrogate, groups: list[list[Record]]
+) -> None:
+    records = [r for r in groups[0] if r.task == "interest"]
+    (tree,) = trees_of(records, surrogate.encoder, surrogate.vectors, max_tokens=5000)
+    first, *others = tree.branches
+    assert first.shared == 0
+    assert {b.shared for b in others} == {first.encoded.n_stem}
+    # Laid out once, and yet each record's answer is predicted.
+    batch = collate([[tree]], surrogate.vectors, pad_id=0)
+    assert int(batch.answer_records.max()) == len(records) - 1
+    assert batch.input_ids.shape[1] == len(tree)
+    positions = {tuple(p) for p in batch.answer_positions.tolist()}
+    assert len(positions) == len(batch.answer_ids)
+
+
 def test_a_question_sees_only_the_first_visible_parts(
     surrogate: Surrogate, groups: list[list[Record]]
 ) -> None:

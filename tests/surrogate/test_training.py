@@ -130,6 +130,23 @@ def test_a_saved_surrogate_answers_the_same(
     )
 
 
+def test_an_aligned_surrogate_comes_back_with_its_projectors(
+    target: ScriptedTarget,
+    groups: list[list[Record]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "load_base", lambda name, dtype="auto": tiny_base())
+    aligned = _fresh(target)
+    _align(aligned, groups, tmp_path / "training")
+    aligned.save(tmp_path / "saved", provenance={})
+    own, back = _weights(aligned), _weights(Surrogate.load(tmp_path / "saved", target))
+    assert {"projectors.case.first.weight", "projectors.case.straight"} <= set(own)
+    assert set(own) == set(back)
+    for name, tensor in back.items():
+        assert torch.equal(tensor, own[name].to(torch.bfloat16).float()), name
+
+
 def test_a_changed_file_is_refused(target: ScriptedTarget, saved: Path) -> None:
     file = saved / "lora" / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x00")

@@ -43,9 +43,13 @@ def sha256_of(path: Path) -> str:
 
 
 def trained_tensors(model: SpliceModel) -> dict[str, Tensor]:
-    """Every tensor that training changes, by its name in the model."""
-    named = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    buffers = {n: b for n, b in model.named_buffers() if n.startswith("projectors.")}
+    """Every tensor of the surrogate that is not the base's, by its name in the model.
+
+    Projectors belong even where only their closed-form start made them what they are.
+    """
+    ours = "projectors."
+    named = {n: p for n, p in model.named_parameters() if p.requires_grad or n.startswith(ours)}
+    buffers = {n: b for n, b in model.named_buffers() if n.startswith(ours)}
     return {n: t.detach().contiguous() for n, t in {**named, **buffers}.items()}
 
 
