@@ -45,22 +45,25 @@ def cases() -> list[Case]:
 
 
 text = st.text(max_size=20)
+pieces = (
+    st.builds(Text, text)
+    | st.builds(Text, text, st.sampled_from(["part", "outcome"]), text)
+    | st.builds(Slot, st.sampled_from(["case", "part"]), text)
+)
 records = st.builds(
-    lambda task, form, case_id, parts, question, answer, heldout: Record(
+    lambda task, form, case_id, parts, question, answer, heldout, alternatives, lead: Record(
         task, form, case_id, tuple(parts), len(parts) // 2, tuple(question), answer,
-        {"top": list(parts)}, heldout,
+        {"top": list(parts)}, heldout, tuple(alternatives), tuple(lead),
     ),
     st.sampled_from(["retrieval", "history", "chat"]),
     st.sampled_from(FORMS),
     text,
     st.lists(text, max_size=4),
-    st.lists(
-        st.builds(Text, text) | st.builds(Slot, st.sampled_from(["case", "part"]), text),
-        min_size=1,
-        max_size=4,
-    ),
+    st.lists(pieces, min_size=1, max_size=4),
     text,
     st.booleans(),
+    st.lists(st.tuples(text, st.floats(0, 1)), max_size=3),
+    st.lists(pieces, max_size=2),
 )  # fmt: skip
 
 
@@ -138,8 +141,9 @@ def test_prompts_use_the_channels_of_their_form(
     asked = test_records(target, cases, form, LabelSettings())  # type: ignore[arg-type]
     assert all(r.heldout_phrasing for r in asked)
     for record in asked:
-        slots = [p for p in record.question if isinstance(p, Slot)]
-        words = "".join(p.text for p in record.question if isinstance(p, Text))
+        pieces = (*record.question, *record.lead)
+        slots = [p for p in pieces if isinstance(p, Slot)]
+        words = "".join(p.text for p in pieces if isinstance(p, Text))
         if record.task in ("interest", "ranking", "attribution"):
             assert bool(slots) == (form != "behavior")
             assert ("Item " in words) == (form != "intention")
