@@ -54,7 +54,7 @@ class SpliceModel(nn.Module):
         return splice(embeddings, slot_positions, self.projectors(vectors, slot_kinds))
 
     def hidden(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """(B, T, h) hidden states of a packed batch: the embeddings, then one per layer."""
+        """(B, T, h) last hidden states of a packed batch; with readouts, all layers' before it."""
         embeddings = self.embed(
             batch["input_ids"], batch["slot_positions"], batch["slot_kinds"], batch["slot_rows"]
         )
@@ -66,10 +66,11 @@ class SpliceModel(nn.Module):
             attention_mask=bias.masked_fill(~mask, torch.finfo(bias.dtype).min),
             position_ids=batch["position_ids"],
             use_cache=False,
-            output_hidden_states=True,
+            output_hidden_states=self.readouts is not None,
         )
         # The last one comes after the final norm.
-        states: tuple[Tensor, ...] = (*found.hidden_states[:-1], found.last_hidden_state)
+        below = (found.hidden_states or ())[:-1]
+        states: tuple[Tensor, ...] = (*below, found.last_hidden_state)
         return states
 
     def answer_logits(self, batch: Mapping[str, Tensor]) -> Tensor:

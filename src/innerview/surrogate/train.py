@@ -118,14 +118,69 @@ def train(
     Raises:
         SurrogateError: there is nothing to train on.
     """
+    from transformers import Trainer, TrainingArguments
+
     if not rows:
         raise SurrogateError("no alignment records to train on; label more cases first")
     folder.mkdir(parents=True, exist_ok=True)
     model.vectors = vectors
     with _prepared(model, settings):
-        return _train(
-            model, rows, vectors, settings, pad_id=pad_id, folder=folder, on_progress=on_progress
+
+        def make_batch(items: list[list[Tree]]) -> dict[str, Tensor]:
+            return collate(items, vectors, pad_id=pad_id).as_dict()
+
+        state = read_checkpoint(folder / "checkpoint", model)
+        done = state.step if state else 0
+        steps = state.max_steps if state else _steps(model, rows, settings, make_batch)
+        optimizer = _optimizer(model, settings)
+        if state:
+            state.restore_optimizer(optimizer)
+        schedule = LambdaLR(optimizer, lambda step: _rate(step + done, steps, settings))
+        wanted = [
+            rows[i % len(rows)]
+            for i in range(done * settings.rows_per_step, steps * settings.rows_per_step)
+        ]
+
+        dataset = _Rows(wanted)
+
+        class _Trainer(Trainer):
+            def _get_train_sampler(self, *_: Any) -> SequentialSampler:
+                return SequentialSampler(dataset)
+
+        watch = _Watch(
+            model,
+            rows,
+            settings,
+            steps=steps,
+            done=done,
+            spent=state.seconds if state else 0.0,
+            optimizer=optimizer,
+            folder=folder,
+            on_progress=on_progress,
         )
+        if steps > done:
+            model.train()
+            _Trainer(
+                model=model,
+                args=TrainingArguments(
+                    output_dir=str(folder / "trainer"),
+                    max_steps=steps - done,
+                    per_device_train_batch_size=settings.rows_per_step,
+                    save_strategy="no",
+                    logging_strategy="no",
+                    report_to=[],
+                    remove_unused_columns=False,
+                    disable_tqdm=True,
+                    seed=settings.seed,
+                    max_grad_norm=1.0,
+                    use_cpu=not torch.cuda.is_available(),
+                ),
+                data_collator=make_batch,
+                train_dataset=dataset,
+                optimizers=(optimizer, schedule),
+                callbacks=[watch.callback()],
+            ).train()
+        return watch.summary()
 
 
 @contextmanager
@@ -153,75 +208,6 @@ def _prepared(model: SpliceModel, settings: TrainSettings) -> Iterator[None]:
         model.causal.set_attn_implementation(usual)
         model.readouts = None
         model.eval()
-
-
-def _train(
-    model: SpliceModel,
-    rows: Sequence[list[Tree]],
-    vectors: VectorTable,
-    settings: TrainSettings,
-    *,
-    pad_id: int,
-    folder: Path,
-    on_progress: Callable[[Progress], None] | None,
-) -> TrainSummary:
-    from transformers import Trainer, TrainingArguments
-
-    def make_batch(items: list[list[Tree]]) -> dict[str, Tensor]:
-        return collate(items, vectors, pad_id=pad_id).as_dict()
-
-    state = read_checkpoint(folder / "checkpoint", model)
-    done = state.step if state else 0
-    steps = state.max_steps if state else _steps(model, rows, settings, make_batch)
-    optimizer = _optimizer(model, settings)
-    if state:
-        state.restore_optimizer(optimizer)
-    schedule = LambdaLR(optimizer, lambda step: _rate(step + done, steps, settings))
-    wanted = [
-        rows[i % len(rows)]
-        for i in range(done * settings.rows_per_step, steps * settings.rows_per_step)
-    ]
-
-    dataset = _Rows(wanted)
-
-    class _Trainer(Trainer):
-        def _get_train_sampler(self, *_: Any) -> SequentialSampler:
-            return SequentialSampler(dataset)
-
-    watch = _Watch(
-        model,
-        rows,
-        settings,
-        steps=steps,
-        done=done,
-        spent=state.seconds if state else 0.0,
-        optimizer=optimizer,
-        folder=folder,
-        on_progress=on_progress,
-    )
-    if steps > done:
-        model.train()
-        _Trainer(
-            model=model,
-            args=TrainingArguments(
-                output_dir=str(folder / "trainer"),
-                max_steps=steps - done,
-                per_device_train_batch_size=settings.rows_per_step,
-                save_strategy="no",
-                logging_strategy="no",
-                report_to=[],
-                remove_unused_columns=False,
-                disable_tqdm=True,
-                seed=settings.seed,
-                max_grad_norm=1.0,
-                use_cpu=not torch.cuda.is_available(),
-            ),
-            data_collator=make_batch,
-            train_dataset=dataset,
-            optimizers=(optimizer, schedule),
-            callbacks=[watch.callback()],
-        ).train()
-    return watch.summary()
 
 
 def _rate(step: int, steps: int, settings: TrainSettings) -> float:
