@@ -15,7 +15,7 @@ from pathlib import Path
 
 from innerview import pipeline
 
-MAX_STEPS = 1200
+MAX_STEPS = 1050
 
 
 def say(event: pipeline.Event) -> None:

@@ -40,27 +40,27 @@ class MixtureSettings:
     """Proportions of the training mixture."""
 
     form_shares: Mapping[Form, float] = field(
-        default_factory=lambda: {"behavior": 0.50, "intention": 0.25, "hybrid": 0.25}
+        default_factory=lambda: {"behavior": 0.45, "intention": 0.30, "hybrid": 0.25}
     )
     """Share of windows asked in each form; behavior has most to learn and starts from nothing."""
     windows_per_case: int = 3
     min_visible: int = 3
     """parts"""
-    prefixes: int = 2
+    prefixes: int = 4
     """Retrieval questions about earlier states of the window, beside the one about all of it."""
     interest_pairs: Mapping[Form, int] = field(
-        default_factory=lambda: {"behavior": 10, "intention": 20, "hybrid": 10}
+        default_factory=lambda: {"behavior": 5, "intention": 6, "hybrid": 5}
     )
     """Of one liked and one disliked outcome, per window. They share the question's encoding, so
     one more costs a title and two ids, or a slot and two ids."""
     ranking_frac: float = 1.0
     """Share of windows with a ranking question."""
-    attribution_frac: float = 0.7
+    attribution_frac: float = 0.8
     n_prose: int = 350
     """Explanations put into words."""
     item_chunk: int = 12
     """Questions about outcomes that share one encoding of the opening."""
-    item_passes: int = 2
+    item_passes: int = 3
     """Times every outcome's title is asked from its vector."""
     item_fact_frac: float = 0.25
     """Share of outcomes asked, per attribute and form, about an attribute or nearest neighbour."""

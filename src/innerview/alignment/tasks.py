@@ -63,7 +63,11 @@ class Asker:
     def ranking(
         self, context: Context, form: Form, ranked: Sequence[str], rng: np.random.Generator
     ) -> Record:
-        """Put some outcomes, shown in random order, into the target's order."""
+        """Which of some outcomes, shown in random order, does the target rank first?
+
+        The whole order is read off how likely each is to be the answer, which costs one short
+        answer instead of a long list (FIRST, Reddy et al., arXiv 2406.15657).
+        """
         shown = [ranked[i] for i in rng.permutation(len(ranked))]
         listed: list[Piece] = []
         for outcome in shown:
@@ -72,8 +76,9 @@ class Asker:
         return self._ask(
             "ranking", form, context, rng,
             listed=listed,
-            answer=title_list([self.outcomes.title(o) for o in ranked]),
+            answer=f" {self.outcomes.title(ranked[0])}",
             label={"ranked": list(ranked), "shown": shown},
+            alternatives=() if self.heldout else self._alternatives(ranked),
         )  # fmt: skip
 
     def interest(
@@ -112,12 +117,16 @@ class Asker:
         )  # fmt: skip
 
     def history(self, context: Context, rng: np.random.Generator) -> Record:
-        """Give the parts back from their vectors and the case's."""
+        """Name a part from the parts' vectors and the case's: all are equally true."""
         seen = context.parts[: context.visible]
+        distinct = list(dict.fromkeys(seen))
+        first = distinct.pop(int(rng.integers(len(distinct))))
+        others = tuple((f" {self.parts.title(p)}", 1 / (len(distinct) + 1)) for p in distinct)
         return self._ask(
             "history", "intention", context, rng,
-            answer=title_list([self.parts.title(p) for p in seen]),
+            answer=f" {self.parts.title(first)}",
             label={"parts": list(seen)},
+            alternatives=() if self.heldout else others,
         )  # fmt: skip
 
     def item_title(self, outcome: str, rng: np.random.Generator) -> Record:

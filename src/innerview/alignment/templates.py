@@ -41,12 +41,12 @@ PHRASES: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "ranking": (
         (
-            "Rank these, best first:{list}",
-            "Order by preference:{list}",
-            "Sort from most to least fitting:{list}",
-            "Put these in order:{list}",
+            "Which is best:{list}",
+            "Pick the most fitting:{list}",
+            "The first choice of these:{list}",
+            "Which of these ranks first:{list}",
         ),
-        ("Arrange these, favourite first:{list}", "Best to worst:{list}"),
+        ("The favourite among these:{list}", "Choose the best one:{list}"),
     ),
     "interest": (
         (
@@ -71,8 +71,8 @@ PHRASES: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("The nearest neighbour of{X}?",),
     ),
     "history": (
-        ("List them all.", "Which {noun}s are these?", "Name every {noun}.", "Read out the list."),
-        ("Write down all the {noun}s.",),
+        ("Name one of them.", "Give one {noun} of these.", "Which {noun} is among them?"),
+        ("Name any {noun} of the list.",),
     ),
     "attribution": (
         (

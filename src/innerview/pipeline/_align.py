@@ -47,7 +47,7 @@ def label(
     mixture = replace(mixture, form_shares=shares)
     labels = LabelSettings(n_interest=max(mixture.interest_pairs.values()), seed=seed)
     made_from = digest(
-        [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 4]
+        [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 5]
     )
     folder = run / "records"
     if is_current(folder, made_from):

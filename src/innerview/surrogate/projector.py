@@ -20,6 +20,9 @@ from innerview.errors import SlotMismatchError
 
 __all__ = ["Projector", "ProjectorSet", "splice"]
 
+_STRAIGHT = 0.25
+"""Share of a slot's energy on the straight path."""
+
 
 class Projector(nn.Module):
     """(S, d) to (S, h): standardize; random features, linear, plus an isometry; norm-match."""
@@ -91,7 +94,8 @@ class Projector(nn.Module):
         self.second.bias.copy_((mean_target - mean_phi @ weight).float())
         self.gain.fill_(norm)
         strength = self.second(self.features(vectors)).pow(2).sum(-1).mean().sqrt()
-        self.straight.copy_(_isometry(*self.straight.shape) * (strength / len(self.center) ** 0.5))
+        length = strength * (_STRAIGHT / (1 - _STRAIGHT)) ** 0.5
+        self.straight.copy_(_isometry(*self.straight.shape) * (length / len(self.center) ** 0.5))
         left = (target - mean_target - centered @ weight).pow(2).sum()
         return float(1 - left / (target - mean_target).pow(2).sum())
 

@@ -157,8 +157,7 @@ class PromptEncoder:
             ends = [len(ids)]
         for part in parts:
             pieces = mention(form, "part", part, self.parts.title(part))
-            tail = () if form == "intention" else (Text(LIST_SEPARATOR),)
-            self._append(ids, marks, (*pieces, *tail))
+            self._append(ids, marks, (*pieces, Text(LIST_SEPARATOR)))
             ends.append(len(ids))
         return Encoded(tuple(ids), tuple(marks.slots), anchors=tuple(marks.anchors)), ends
 

@@ -22,7 +22,7 @@ from innerview.targets.protocol import Target
 __all__ = ["add_lora", "fit_projectors", "title_embeddings"]
 
 
-_FROZEN_DEPTH = 0.25
+_FROZEN_DEPTH = 0.37
 """Share of the layers, the lowest, that keep their weights: nothing is learned below them, so the
 backward pass ends there (docs/experiments.md)."""
 

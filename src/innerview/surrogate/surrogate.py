@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from innerview.alignment.records import Record
@@ -33,6 +33,13 @@ from innerview.surrogate.decode import (
     Trie,
     decode,
 )
+from innerview.surrogate.memory import (
+    Edit,
+    apply_edits,
+    edits_from_tensors,
+    edits_to_tensors,
+    write_memory,
+)
 from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
 from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
@@ -46,6 +53,7 @@ __all__ = ["Surrogate"]
 _VERSION = 1
 _PROSE_TOKENS = 320
 _N_RETRIEVED = 5
+_SEVERAL = ("retrieval", "ranking", "history")
 
 
 class Surrogate:
@@ -64,6 +72,7 @@ class Surrogate:
         self.model.vectors = self.vectors
         self.model.eval()
         self.lora_rank = lora_rank
+        self.edits: list[Edit] = []
         self.manifest: dict[str, Any] = {}
 
     # -- making one -------------------------------------------------------------------------
@@ -93,6 +102,9 @@ class Surrogate:
             for tree in trees_of(group, self.encoder, self.vectors, max_tokens=settings.max_tokens)
         )
         rows = list(pack_rows(trees, max_tokens=settings.max_tokens))
+        explained |= self.memorize(
+            rows[: settings.memory_rows], kept=folder / "memory.safetensors"
+        )
         summary = train(
             self.model, rows, self.vectors, settings,
             pad_id=self.base.tokenizer.eos_token_id, folder=folder, on_progress=on_progress,
@@ -125,8 +137,55 @@ class Surrogate:
             features=features, seed=seed,
         )  # fmt: skip
 
+    def memorize(self, rows: Sequence[Sequence[Tree]], *, kept: Path) -> dict[str, float]:
+        """Write what the target knows into the base weights, fitted to packed training rows.
+
+        Args:
+            rows: to fit to; nothing is written where there are none.
+            kept: a file for what was written; if it exists, that is written again.
+
+        Returns:
+            The share of variance explained, by kind.
+        """
+        if not rows or self.model.projectors is None:
+            return {}
+        if kept.exists():
+            self._remember(kept)
+            with safe_open(kept, "pt") as file:
+                explained: dict[str, float] = json.loads(file.metadata()["explained"])
+            return explained
+        pad = self.base.tokenizer.eos_token_id
+        memory = write_memory(
+            self.model,
+            [collate(rows[i : i + 4], self.vectors, pad_id=pad) for i in range(0, len(rows), 4)],
+            yes=self.encoder.text(f" {YES}")[0],
+            no=self.encoder.text(f" {NO}")[0],
+        )
+        self.edits = memory.edits
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_name(f".{kept.name}.part")
+        save_file(
+            edits_to_tensors(self.edits), part,
+            metadata={"explained": json.dumps(memory.explained)},
+        )  # fmt: skip
+        part.replace(kept)
+        return memory.explained
+
+    def _remember(self, file: Path) -> None:
+        """Apply the edits of a file to the base weights.
+
+        Raises:
+            SurrogateError: the file is damaged or belongs to another base model.
+        """
+        try:
+            self.edits = edits_from_tensors(load_file(file))
+            apply_edits(self.model.causal, self.edits)
+        except (OSError, SafetensorError, KeyError, AttributeError, RuntimeError) as error:
+            raise SurrogateError(f"{file}: {error}; align the surrogate anew") from None
+
     def save(self, folder: Path, *, provenance: Mapping[str, Any]) -> None:
-        """Write ``lora/`` (PEFT's format), ``projectors.safetensors`` and ``manifest.json``.
+        """Write ``lora/`` (PEFT's format), ``memory.safetensors``, ``projectors.safetensors`` and
+        ``manifest.json``.
 
         bfloat16, without the base weights; beside first, then renamed into place.
         """
@@ -172,6 +231,8 @@ class Surrogate:
         (lora / "adapter_config.json").write_text(
             json.dumps(config, indent=1, sort_keys=True, default=str), encoding="utf-8"
         )
+        if self.edits:
+            save_file(edits_to_tensors(self.edits), beside / "memory.safetensors")
         if self.model.projectors is not None:
             own = {
                 n.removeprefix("projectors."): t
@@ -208,6 +269,8 @@ class Surrogate:
 
     def _load_files(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         shape = manifest["projectors"]
+        if "memory.safetensors" in manifest["sha256"]:
+            self._remember(folder / "memory.safetensors")
         if shape is not None:
             self.model.projectors = ProjectorSet(
                 shape["d"], shape["h"], shared_parts=shape["shared_parts"],
@@ -268,14 +331,11 @@ class Surrogate:
         seen = set(record.parts[: record.visible])
         match record.task:
             case "ranking":
-                trie = self._trie(outcomes, label["shown"])
-                n = len(label["shown"])
-                return Ordering(Sequenced(trie, self._separator, self._end, n), n)
+                return OneOf(self._trie(outcomes, label["shown"]), self._end)
             case "attribution":
                 return OneOf(self._trie(parts, sorted(seen)), self._end)
             case "history":
-                n = max(1, record.visible)
-                return Sequenced(self._part_trie, self._separator, self._end, n)
+                return OneOf(self._part_trie, self._end)
             case "item_title" | "item_similar":
                 return OneOf(self._outcome_trie, self._end)
             case "retrieval":
@@ -339,21 +399,34 @@ class Surrogate:
         return Sentences(tries, self._end)
 
     def _decode(self, records: Sequence[Record], batch_size: int, max_new_tokens: int) -> list[Any]:
-        """What each answer means, by its constraint; five of them, best first, for retrieval."""
+        """What each answer means, by its constraint."""
         constraints = [self._constraint(r) for r in records]
         found = decode(
             self.model, [self._prompt(r) for r in records], constraints,
-            n_beams=[_N_RETRIEVED if r.task == "retrieval" else 1 for r in records],
+            n_beams=[self._n_answers(r) for r in records],
             max_new_tokens=max_new_tokens, batch_size=batch_size,
         )  # fmt: skip
         values: list[Any] = []
         for record, constraint, beams in zip(records, constraints, found, strict=True):
-            if record.task == "retrieval":
+            if record.task in _SEVERAL:
                 values.append(tuple(b.value for b in beams if b.complete))
                 continue
             value = beams[0].value if beams[0].complete else constraint.value(beams[0].tokens)
             values.append(self._text(value) if isinstance(constraint, Free) else value)
         return values
+
+    @staticmethod
+    def _n_answers(record: Record) -> int:
+        """How many answers are wanted: for several, the likeliest, likeliest first."""
+        match record.task:
+            case "retrieval":
+                return _N_RETRIEVED
+            case "ranking":
+                return len(record.label["shown"])
+            case "history":
+                return max(1, len(set(record.parts[: record.visible])))
+            case _:
+                return 1
 
     def _text(self, tokens: Sequence[int]) -> str:
         text: str = self.base.tokenizer.decode(tokens, skip_special_tokens=True)

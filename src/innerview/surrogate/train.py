@@ -41,7 +41,7 @@ class TrainSettings:
     all, far below the adapters': thousands of features move together, and at 5e-4 they lose their
     closed-form start (docs/experiments.md)."""
     readout_learning_rate: float = 1e-3
-    readout_weight: float = 1.0
+    readout_weight: float = 0.0
     """Of the readouts' error (units of variance) beside the answers' (nats); 0: no readouts."""
     warmup_frac: float = 0.05
     final_lr_frac: float = 0.05
@@ -49,8 +49,10 @@ class TrainSettings:
     rows_per_step: int = 2
     max_tokens: int = 480
     """tokens a row"""
-    lora_rank: int = 16
-    lora_alpha: int = 32
+    memory_rows: int = 1000
+    """Packed rows that the closed-form memory is fitted to; 0: none is written."""
+    lora_rank: int = 24
+    lora_alpha: int = 48
     max_steps: int | None = None
     max_seconds: float | None = None
     """A budget of wall time; turned into steps by timing the first rows."""

@@ -1,0 +1,534 @@
+"""What the target knows, written into the surrogate's weights in closed form, before training.
+
+A language model has never heard of the target's vectors, and gradient steps on answers teach it
+thousands of titles only slowly. But the vectors are known, and the feed-forward layers of a
+language model are key-value memories that can be written by least squares (MEMIT, Meng et al.,
+arXiv 2210.07229). So where a title or a slot has been read, a few of the lower layers add that
+thing's vector to the hidden state; one attention head gathers the vectors of all parts; the next
+layers turn what was gathered into the case's vector. Titles and slots then mean the same, in one
+place that every task can use, and training only has to learn to speak about it.
+
+Everything is fitted on the surrogate's own hidden states of training prompts, layer by layer, in
+one forward pass. What is written are additions of low rank to frozen weights.
+
+Axes: B rows, T tokens, N fitted positions, m inner width of a feed-forward layer, h width,
+c numbers written per position.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from innerview.alignment.records import TASKS
+from innerview.surrogate.model import SpliceModel
+from innerview.surrogate.packing import Batch
+from innerview.surrogate.vectors import KINDS, VectorTable
+
+__all__ = [
+    "Edit",
+    "Memory",
+    "apply_edits",
+    "edits_from_tensors",
+    "edits_to_tensors",
+    "write_memory",
+]
+
+_MENTIONS = (0.07, 0.27)
+"""Share of the layers, from and to, that write what was mentioned."""
+_STRENGTH = 0.35
+"""Length of what is written, as a share of the hidden state's."""
+_FITS_STRENGTH = 3.0
+"""Standard deviation of how well something fits, beside that of other written numbers."""
+_STEERED, _STEER = 12, 1.5
+"""Batches that the steering direction is averaged over; nats of one standard deviation."""
+_RIDGE = 0.02
+_SHARPNESS = (0.0, 4.0, 7.0)
+"""How strongly the gathering heads prefer parts to other tokens, in nats."""
+_FAST, _PEAK = 10, 16.0
+_QUIET_UP_TO, _QUIET_BATCHES = 0.7, 12
+_LEAD = 12
+"""Tokens before the end of a mention that are left out of the fit: they may belong to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An addition to one linear layer's weight: ``out @ into``.
+
+    Attributes:
+        name: of the layer within the transformers model.
+        out: (n_out, r) bfloat16.
+        into: (r, n_in) bfloat16.
+    """
+
+    name: str
+    out: Tensor
+    into: Tensor
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was written, and how much of the vectors' variance it explains where it was fitted."""
+
+    edits: list[Edit] = field(default_factory=list)
+    explained: dict[str, float] = field(default_factory=dict)
+
+
+def edits_to_tensors(edits: Sequence[Edit]) -> dict[str, Tensor]:
+    """Edits as named tensors, in the order in which they were made."""
+    return {
+        f"{at:03d}.{edit.name}.{side}": tensor
+        for at, edit in enumerate(edits)
+        for side, tensor in (("out", edit.out), ("into", edit.into))
+    }
+
+
+def edits_from_tensors(tensors: Mapping[str, Tensor]) -> list[Edit]:
+    """The inverse of ``edits_to_tensors``.
+
+    Raises:
+        KeyError: an edit has only one side.
+    """
+    stems = sorted({name.rpartition(".")[0] for name in tensors})
+    return [
+        Edit(stem.partition(".")[2], tensors[f"{stem}.out"], tensors[f"{stem}.into"])
+        for stem in stems
+    ]
+
+
+@torch.no_grad()
+def apply_edits(causal: nn.Module, edits: Sequence[Edit]) -> None:
+    """Add edits to a model's frozen weights, in place."""
+    for edit in edits:
+        weight = _linear(causal.get_submodule(edit.name)).weight
+        weight.add_((edit.out.float() @ edit.into.float()).to(weight))
+
+
+def _linear(module: Any) -> Any:
+    """The linear layer itself, if PEFT has wrapped it."""
+    return getattr(module, "base_layer", module)
+
+
+@torch.no_grad()
+def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: int) -> Memory:
+    """Fit and apply the edits of a model whose projectors are in place.
+
+    Args:
+        model: its base weights are changed in place.
+        batches: packed training prompts; every tenth is left out of the fits and measures them.
+
+    Returns:
+        The edits, to be saved and applied again, and the variance explained in the left-out
+        batches: of ``mention`` and ``case``.
+    """
+    writer = _Writer(model, batches, yes, no)
+    first, last = (max(0, round(share * len(writer.layers))) for share in _MENTIONS)
+    for at in range(last + 4):
+        if at == last + 1:
+            writer.copy_down(at)
+        if at == last + 2:
+            writer.gather(at)
+        if at == last + 3:
+            writer.compare(at)
+        writer.layer(at, write=first <= at <= last)
+    return writer.memory
+
+
+class _Writer:
+    """Walks a set of batches through the layers, writing on the way."""
+
+    def __init__(self, model: SpliceModel, batches: Sequence[Batch], yes: int, no: int) -> None:
+        assert model.projectors is not None and model.vectors is not None
+        self.causal, self.layers = model.causal, model.causal.model.layers
+        self.memory = Memory()
+        self.yes, self.no = yes, no
+        self.streams = [_Stream(model, batch, yes) for batch in batches]
+        c = self.c = model.projectors.settings["d"] + 1
+        places = self._quiet(3 * c + 2)
+        # Where in the hidden state things are written: what this token ends the mention of, that
+        # it ends a part, the case, what the token before ended the mention of, and how well that
+        # fits the case.
+        self.mention, self.flag, self.case, self.before, self.fits = places.split([c, 1, c, c, 1])
+        self.unit = 0.0
+        standard = model.projectors.of_kind
+        spots = [s.spots(model.vectors, standard) for s in self.streams]
+        self.mentions = _Fit([own[0] for own in spots], [own[1] for own in spots])
+        self.cases = _Fit([own[2] for own in spots], [own[3] for own in spots])
+
+    def _quiet(self, n: int) -> Tensor:
+        """(n, h) orthonormal directions of the hidden state that the base model hardly uses."""
+        layers = self.layers[: round(_QUIET_UP_TO * len(self.layers))]
+        total = torch.zeros(())
+        for stream in self.streams[:: max(1, len(self.streams) // _QUIET_BATCHES)]:
+            before = stream.hidden
+            for layer in layers:
+                stream.run(layer, layer)
+                unit = torch.nn.functional.normalize(stream.hidden.float().flatten(0, 1), dim=-1)
+                total = total + unit.T @ unit
+            stream.hidden = before
+        return torch.linalg.eigh(total).eigenvectors[:, :n].T.contiguous()
+
+    def layer(self, at: int, *, write: bool) -> None:
+        """Run one layer; write what was mentioned behind its feed-forward part."""
+        layer = self.layers[at]
+        name = f"model.layers.{at}.mlp.down_proj"
+        inner = [s.run(layer, self.causal.get_submodule(name)) for s in self.streams]
+        if not write:
+            return
+        self.unit = self.unit or self._unit()
+        places = torch.cat([self.mention, self.flag, self.case])
+        # The layers on the way have changed what was written before.
+        self.mentions.measure([s.hidden for s in self.streams], places.T / self.unit)
+        into = self.mentions.solve(inner)
+        out = (places * self.unit).T
+        self._add(name, out, into.T)
+        for stream, own in zip(self.streams, inner, strict=True):
+            stream.hidden = stream.hidden + (own.float() @ into @ out.T).to(stream.hidden)
+        self.memory.explained["mention"] = self.mentions.explained(slice(0, self.c))
+
+    def _unit(self) -> float:
+        """Length of one standard deviation of a written number."""
+        lengths = torch.cat([s.hidden.float().norm(dim=-1).flatten() for s in self.streams])
+        return float(_STRENGTH * lengths.median() / self.c**0.5)
+
+    def copy_down(self, at: int) -> None:
+        """Let a layer's first heads hand what a token ends the mention of to the token behind."""
+        seen = self._seen(at)
+        heads = _Heads(self.causal, at)
+        flat = _constant(seen)
+        theta = self.causal.model.rotary_emb.inv_freq.float()[: min(_FAST, heads.size // 2 - 1)]
+        half, slow = heads.size // 2, heads.size // 2 - 1
+        amplitude = (_PEAK * heads.size**0.5) ** 0.5
+        # Taken off, so that no token but the one before scores above zero: ``flat`` is not 1
+        # everywhere, and what it scales must not outgrow the peak.
+        base = float(theta.cos().sum()) ** 0.5
+        for at_head in range(0, heads.width, heads.size):
+            heads.q[at_head + slow] = flat * amplitude * base
+            for i, angle in enumerate(theta.tolist()):
+                # Turned one token further, the query matches the key of the token before it.
+                heads.q[at_head + i] = flat * (amplitude * math.cos(angle))
+                heads.q[at_head + half + i] = -flat * (amplitude * math.sin(angle))
+        for at_head in range(0, heads.n_keys * heads.size, heads.size):
+            heads.k[at_head : at_head + heads.size] = 0
+            heads.k[at_head + slow] = -flat * amplitude * base
+            for i in range(len(theta)):
+                heads.k[at_head + i] = flat * amplitude
+        carried = self._carry(seen, self.mention, heads)
+        heads.o[:, : heads.width] = 0
+        heads.o[:, : heads.size] = self.unit * self.before.T @ carried
+        self._apply(heads, ("q_proj", "k_proj", "v_proj", "o_proj"))
+
+    def gather(self, at: int) -> None:
+        """Turn a layer's first heads into ones that average what was handed to the ends of parts,
+        and read the case off it."""
+        seen = self._seen(at)
+        heads = _Heads(self.causal, at)
+        flat = _constant(seen)
+        slow = heads.size // 2 - 1  # turned least by the rotary embedding: the same at any distance
+        ends = [w[:, self.c : self.c + 1] for w in self.mentions.wanted]
+        read = _Fit(self.mentions.spots, ends).solve(seen, ridge=1e-3)
+        for head in range(heads.n_heads):
+            sharp = _SHARPNESS[head % len(_SHARPNESS)]
+            heads.q[head * heads.size + slow] = flat * (sharp * heads.size**0.5)
+        for key in range(heads.n_keys):
+            heads.k[key * heads.size + slow] = read[:, 0]
+        self._carry(seen, self.before, heads)
+        self._apply(heads, ("q_proj", "k_proj", "v_proj"))
+        output = self.causal.get_submodule(f"{heads.name}.o_proj")
+        pooled = [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
+        into = self.cases.solve(pooled)
+        heads.o[:, : heads.width] = (into @ (self.case * self.unit)).T
+        self._apply(heads, ("o_proj",))
+        self.memory.explained["case"] = self.cases.explained(slice(0, self.c))
+
+    def compare(self, at: int) -> None:
+        """Let a layer say how well the thing just mentioned fits the case.
+
+        A gated feed-forward layer multiplies: silu(a) b - silu(-a) b = a b. So two of its hidden
+        units give one product of a number of the case and one of the mention, and a linear map of
+        the products, fitted to the target's answers to yes-or-no questions, says how well they fit.
+        """
+        layer, mlp = self.layers[at], f"model.layers.{at}.mlp."
+        before = [s.hidden for s in self.streams]
+        norm = layer.post_attention_layernorm
+        caught = [s.run(layer, norm) for s in self.streams]
+        for stream, hidden in zip(self.streams, before, strict=True):
+            stream.hidden = hidden
+        seen = [norm(x) for x in caught]
+        case, mention = (
+            self._reading(seen, places, caught) for places in (self.case, self.before)
+        )
+        flat = _constant(seen)
+        judged = [s.judged() for s in self.streams]
+        inner = [_products(x.float(), case, mention, flat) for x in seen]
+        fit = _Fit([own[0] for own in judged], [own[1] for own in judged])
+        into = fit.solve(inner, ridge=1e-3)[:, 0]
+        self.memory.explained["fits"] = fit.explained(slice(0, 1))
+        weights = into / torch.cat(fit.written).std()
+        gate, up, down = (
+            _linear(self.causal.get_submodule(mlp + part)).weight.float()
+            for part in ("gate_proj", "up_proj", "down_proj")
+        )
+        # Pairs of a factor and another, the last one for all that is linear.
+        c = self.c
+        linear = mention @ weights[c : 2 * c] + case @ weights[2 * c : 3 * c] + flat * weights[-1]
+        factors = torch.cat([case.T, flat[None]])
+        others = torch.cat([mention.T * weights[:c, None], linear[None]])
+        used = down.norm(dim=0).argsort()[: 2 * len(factors)]
+        new_gate, new_up, new_down = gate.clone(), up.clone(), down.clone()
+        new_gate[used] = torch.cat([factors, -factors])
+        new_up[used] = torch.cat([others, others])
+        direction = self.fits[0] * (self.unit * _FITS_STRENGTH) + self._steering(at + 1)
+        sign = torch.cat([torch.ones(len(factors)), -torch.ones(len(factors))])
+        new_down[:, used] = direction[:, None] * sign
+        self._replace(mlp + "gate_proj", new_gate - gate, dim=0)
+        self._replace(mlp + "up_proj", new_up - up, dim=0)
+        self._replace(mlp + "down_proj", new_down - down, dim=1)
+
+    def _steering(self, at: int) -> Tensor:
+        """(h,) what, added before a layer, moves the base model from no to yes by about one nat.
+
+        Written along it, a judgement is spoken even before any training.
+        """
+        model, total, n = self.causal.model, 0, 0
+        for stream in self.streams[:_STEERED]:
+            spots, _ = stream.judged()
+            before = stream.hidden
+            with torch.enable_grad():
+                start = before.detach().clone().requires_grad_()
+                stream.hidden = start
+                for layer in self.layers[at:]:
+                    stream.run(layer, layer)
+                states = model.norm(stream.hidden[spots[:, 0], spots[:, 1]])
+                head = self.causal.lm_head.weight
+                odds = states.float() @ (head[self.yes] - head[self.no]).float()
+                (slope,) = torch.autograd.grad(odds.sum(), start)
+            stream.hidden = before
+            total = total + slope[spots[:, 0], spots[:, 1]].float().sum(0)
+            n += len(spots)
+        slope = total / max(1, n)
+        length = float(slope.norm())
+        wanted = min(_STEER / max(length, 1e-9), 0.5 / _STRENGTH * self.unit * self.c**0.5)
+        self.memory.explained["steering"] = round(wanted * length, 4)
+        return slope / max(length, 1e-9) * wanted
+
+    def _seen(self, at: int) -> list[Tensor]:
+        """(B, T, h) what a layer's attention is given, per batch."""
+        return [self.layers[at].input_layernorm(s.hidden) for s in self.streams]
+
+    def _reading(
+        self, seen: Sequence[Tensor], places: Tensor, hidden: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """(h, n) map from what a layer is given to the numbers at some places (n, h)."""
+        states = hidden or [s.hidden for s in self.streams]
+        spots = [s.batch.attention_mask[:, 0].sum(-1).gt(1).nonzero()[::3] for s in self.streams]
+        there = [
+            x[own[:, 0], own[:, 1]].float() @ places.T / self.unit
+            for x, own in zip(states, spots, strict=True)
+        ]
+        return _Fit(spots, there).solve(seen, ridge=1e-4)
+
+    def _carry(self, seen: Sequence[Tensor], places: Tensor, heads: _Heads) -> Tensor:
+        """Let heads carry the numbers at some places, or as many of their principal components as
+        a head has room for; returns (n, size) what turns them into the numbers again."""
+        z = torch.cat(self.mentions.wanted)[:, : self.c]
+        basis = torch.eye(self.c)
+        if self.c > heads.size:
+            basis = torch.linalg.svd(z, full_matrices=False).Vh[: heads.size]
+        read = basis @ self._reading(seen, places).T
+        for key in range(heads.n_keys):
+            heads.v[key * heads.size : key * heads.size + len(read)] = read
+        back = torch.zeros(self.c, heads.size)
+        back[:, : len(basis)] = basis.T
+        return back
+
+    def _apply(self, heads: _Heads, parts: Sequence[str]) -> None:
+        for part in parts:
+            name = f"{heads.name}.{part}"
+            old = _linear(self.causal.get_submodule(name)).weight.float()
+            self._replace(name, heads.weight(part) - old, dim=1 if part == "o_proj" else 0)
+
+    def _replace(self, name: str, delta: Tensor, *, dim: int) -> None:
+        """Add a delta of which only some rows (dim 0) or columns (dim 1) are not zero."""
+        kept = delta.abs().sum(1 - dim).nonzero()[:, 0]
+        chosen = torch.eye(delta.shape[dim])[kept]
+        own = delta.index_select(dim, kept)
+        self._add(name, *((chosen.T, own) if dim == 0 else (own, chosen)))
+
+    def _add(self, name: str, out: Tensor, into: Tensor) -> None:
+        """Apply an edit and keep it, rounded as it will be saved."""
+        edit = Edit(name, *(t.to(torch.bfloat16).contiguous() for t in (out, into)))
+        self.memory.edits.append(edit)
+        apply_edits(self.causal, [edit])
+
+
+def _products(x: Tensor, case: Tensor, mention: Tensor, flat: Tensor) -> Tensor:
+    """(B, T, 3c + 1) products of case and mention, the mention, the case, and one."""
+    u, v, one = x @ case, x @ mention, (x @ flat)[..., None]
+    return torch.cat([u * v, v * one, u * one, one * one], dim=-1)
+
+
+def _constant(seen: Sequence[Tensor]) -> Tensor:
+    """(h,) a direction along which what a layer is given measures about 1 at every token."""
+    flat = torch.stack([x.float().mean((0, 1)) for x in seen]).mean(0)
+    return flat / flat.square().sum()
+
+
+class _Heads:
+    """The first heads of one layer's attention, as many as share enough keys, about to be rewritten.
+
+    Queries and values of these heads start from nothing.
+    """
+
+    def __init__(self, causal: Any, at: int) -> None:
+        self.name = f"model.layers.{at}.self_attn"
+        self.size = int(causal.get_submodule(self.name).head_dim)
+        config = causal.config
+        repeats = config.num_attention_heads // config.num_key_value_heads
+        self.n_keys = -(-len(_SHARPNESS) // repeats)
+        self.n_heads = self.n_keys * repeats
+        self.width = self.n_heads * self.size
+        self.q, self.k, self.v, self.o = (
+            _linear(causal.get_submodule(f"{self.name}.{part}")).weight.float().clone()
+            for part in ("q_proj", "k_proj", "v_proj", "o_proj")
+        )
+        self.q[: self.width] = 0
+        self.v[: self.n_keys * self.size] = 0
+
+    def weight(self, part: str) -> Tensor:
+        """The new weight of one of the four maps."""
+        return {"q_proj": self.q, "k_proj": self.k, "v_proj": self.v, "o_proj": self.o}[part]
+
+
+class _Stream:
+    """One batch on its way through the layers."""
+
+    def __init__(self, model: SpliceModel, batch: Batch, yes: int) -> None:
+        self.batch, self.yes = batch, yes
+        self.hidden = model.embed(
+            batch.input_ids, batch.slot_positions, batch.slot_kinds, batch.slot_rows
+        )
+        self.rotary = model.causal.model.rotary_emb(self.hidden, position_ids=batch.position_ids)
+
+    def _arguments(self) -> dict[str, Any]:
+        mask = self.batch.attention_mask
+        bias = torch.zeros(mask.shape, dtype=self.hidden.dtype)
+        return {
+            "attention_mask": bias.masked_fill(~mask, torch.finfo(bias.dtype).min),
+            "position_embeddings": self.rotary,
+            "position_ids": self.batch.position_ids,
+        }
+
+    def run(self, layer: nn.Module, watched: nn.Module) -> Tensor:
+        """Advance through a layer; returns the input of one of its modules (B, T, ·)."""
+        caught: list[Tensor] = []
+        hook = watched.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+        try:
+            found = layer(self.hidden, **self._arguments())
+        finally:
+            hook.remove()
+        self.hidden = found[0] if isinstance(found, tuple) else found
+        return caught[0]
+
+    def attended(self, layer: nn.Module, output: nn.Module) -> Tensor:
+        """(B, T, heads x size) what a layer's attention would hand to its output map."""
+        before = self.hidden
+        caught = self.run(layer, output)
+        self.hidden = before
+        return caught
+
+    def spots(self, vectors: VectorTable, standard: Any) -> tuple[Tensor, ...]:
+        """Positions (N, 2) of mentions and what belongs there, then those of cases."""
+        batch = self.batch
+        places, kinds = batch.anchor_positions, batch.anchor_kinds
+        known = _standardized(vectors, kinds, batch.anchor_rows, standard)
+        case, part = kinds == 0, kinds == KINDS.index("part")
+        slots = batch.slot_kinds == 0
+        told = _standardized(vectors, batch.slot_kinds[slots], batch.slot_rows[slots], standard)
+        behind = torch.tensor([0, 1])
+        ends, others = places[part] + behind, places[kinds == KINDS.index("outcome")] + behind
+        others = others[others[:, 1] < batch.input_ids.shape[1]]
+        empty = self._empty()
+        n, c = [int((~case).sum()), len(told), len(ends), len(others) + len(empty)], known.shape[1]
+        wanted = torch.zeros(sum(n), 2 * c + 1)
+        wanted[: n[0], :c] = known[~case]
+        wanted[n[0] : n[0] + n[1], c + 1 :] = told
+        wanted[n[0] + n[1] : n[0] + n[1] + n[2], c] = 1
+        spots = torch.cat([places[~case], batch.slot_positions[slots], ends, others, empty])
+        return spots, wanted, places[case], known[case]
+
+    def judged(self) -> tuple[Tensor, Tensor]:
+        """Positions (N, 2) right before a yes or no, and (N, 1) which it is, as 1 or -1."""
+        batch = self.batch
+        asked = batch.answer_tasks == TASKS.index("interest")
+        first = asked & (batch.answer_records.diff(prepend=torch.tensor([-1])) != 0)
+        yes = (batch.answer_ids[first] == self.yes).float() * 2 - 1
+        return batch.answer_positions[first], yes[:, None]
+
+    def _empty(self) -> Tensor:
+        """(N, 2) tokens at which, and soon behind which, nothing is mentioned."""
+        shape = self.batch.input_ids.shape
+        busy = torch.zeros(shape, dtype=torch.bool)
+        told = self.batch.anchor_positions[self.batch.anchor_kinds != 0]
+        spots = torch.cat([told, self.batch.slot_positions])
+        for back in range(-1, _LEAD):
+            busy[spots[:, 0], (spots[:, 1] - back).clamp(0, shape[1] - 1)] = True
+        busy[self.batch.answer_positions[:, 0], self.batch.answer_positions[:, 1]] = True
+        real = self.batch.attention_mask[:, 0].sum(-1) > 1
+        return (~busy & real).nonzero()[::3]
+
+
+def _standardized(vectors: VectorTable, kinds: Tensor, rows: Tensor, standard: Any) -> Tensor:
+    """(N, c) vectors in standard units, each by its kind."""
+    raw = vectors.gather(kinds, rows)
+    out = torch.zeros(len(raw), raw.shape[1] + 1)
+    for kind in range(len(KINDS)):
+        chosen = kinds == kind
+        if bool(chosen.any()):
+            out[chosen] = standard(kind).standard(raw[chosen])
+    return out
+
+
+class _Fit:
+    """What should be written at some positions of each batch, and what already is."""
+
+    def __init__(self, spots: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
+        self.spots, self.wanted = list(spots), list(wanted)
+        self.written = [torch.zeros_like(w) for w in wanted]
+
+    def measure(self, hidden: Sequence[Tensor], reading: Tensor) -> None:
+        """Take what is written from hidden states (B, T, h), by a map (h, c)."""
+        for i, (states, spots) in enumerate(zip(hidden, self.spots, strict=True)):
+            self.written[i] = states[spots[:, 0], spots[:, 1]].float() @ reading
+
+    def solve(self, inner: Sequence[Tensor], *, ridge: float = _RIDGE) -> Tensor:
+        """(m, c) ridge solution for what is still missing, from features (B, T, m) per batch."""
+        features = [
+            x[spots[:, 0], spots[:, 1]].float() for x, spots in zip(inner, self.spots, strict=True)
+        ]
+        fitted = [i for i in range(len(features)) if i % 10]
+        x = torch.cat([features[i] for i in fitted])
+        missing = torch.cat([self.wanted[i] - self.written[i] for i in fitted])
+        scale = x.square().mean(0).sqrt()
+        scale = scale + 1e-3 * scale.mean()
+        x = x / scale
+        gram = x.T @ x + ridge * len(x) * torch.eye(x.shape[1])
+        into = torch.linalg.solve(gram, x.T @ missing) / scale[:, None]
+        for i, own in enumerate(features):
+            self.written[i] += own @ into
+        return into
+
+    def explained(self, columns: slice) -> float:
+        """Share of the variance in the left-out batches; positions where nothing belongs do not
+        count."""
+        left = [i for i in range(len(self.wanted)) if not i % 10]
+        wanted = torch.cat([self.wanted[i] for i in left])[:, columns]
+        written = torch.cat([self.written[i] for i in left])[:, columns]
+        real = wanted.abs().sum(1) > 0
+        error = (wanted[real] - written[real]).square().sum()
+        return round(float(1 - error / wanted[real].square().sum()), 4)
