@@ -5,8 +5,6 @@ import torch
 
 from innerview.alignment.records import FORMS, Form, Record
 from innerview.surrogate.packing import collate, pack_rows, trees_of
-from innerview.surrogate.projector import ProjectorSet
-from innerview.surrogate.readout import Readouts
 from innerview.surrogate.surrogate import Surrogate
 from innerview.surrogate.vectors import KINDS
 
@@ -19,7 +17,7 @@ def test_anchors_lie_where_a_title_or_slot_ends(
     record = next(r for g in groups for r in g if r.form == form and r.task == "interest")
     context, ends = encoder.context(record.parts, form)
     assert [a.ref for a in context.anchors] == list(record.parts)
-    separator = 0 if form == "intention" else len(encoder.text(";"))
+    separator = len(encoder.text(";"))
     assert [a.position for a in context.anchors] == [e - 1 - separator for e in ends[1:]]
     (anchor,) = encoder.branch(record).anchors
     assert (anchor.kind, anchor.ref) == ("outcome", record.label["outcome"])
@@ -57,25 +55,3 @@ def test_alternatives_share_the_truth_only_while_they_begin_alike(
         ]
         assert {token for token, _ in truths} == {own, *(ids[at] for ids in begins_alike)}
         assert sum(share for _, share in truths) == pytest.approx(1.0)
-
-
-def test_a_readout_of_states_that_hold_the_vectors_learns_to_know_them() -> None:
-    torch.manual_seed(0)
-    vectors = torch.randn(60, 4)
-    projectors = ProjectorSet(4, 16, shared_parts=True, features=32)
-    projectors.part.fit(vectors, torch.randn(60, 16), norm=1.0)
-    states = [torch.randn(1, 60, 16) for _ in range(3)]
-    states[1][0, :, :5] = projectors.part.standard(vectors)
-    readouts = Readouts(4, 16, n_layers=2)
-    where = torch.stack([torch.zeros(60, dtype=torch.int64), torch.arange(60)], dim=1)
-    kinds = torch.full((60,), KINDS.index("part"))
-    optimizer = torch.optim.Adam(readouts.parameters(), lr=3e-2)
-    errors = []
-    for _ in range(300):
-        (error,) = readouts(states, where, kinds, vectors, projectors).values()
-        optimizer.zero_grad()
-        error.backward()
-        optimizer.step()
-        errors.append(float(error.detach()))
-    assert errors[0] > 0.9
-    assert errors[-1] < 0.2

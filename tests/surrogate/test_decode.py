@@ -13,16 +13,14 @@ from innerview.surrogate import decode as module
 from innerview.surrogate.decode import (
     Constraint,
     OneOf,
-    Ordering,
     Sentences,
-    Sequenced,
     Trie,
     decode,
 )
 from innerview.surrogate.packing import collate, trees_of
 from innerview.surrogate.surrogate import Surrogate
 
-END, SEP = 99, 50
+END = 99
 token_lists = st.lists(
     st.lists(st.integers(0, 4), min_size=1, max_size=3), min_size=1, max_size=6, unique_by=tuple
 )
@@ -57,20 +55,9 @@ def test_excluded_ids_are_never_said(entries: list[list[int]], gone: int) -> Non
     assert values == {str(i) for i in range(len(entries))} - {str(gone)}
 
 
-@given(token_lists.filter(lambda e: len(e) <= 4))
-def test_an_ordering_names_every_title_once(entries: list[list[int]]) -> None:
-    n = len(entries)
-    trie = Trie({str(i): tokens for i, tokens in enumerate(entries)})
-    constraint = Ordering(Sequenced(trie, (SEP,), END, n), n)
-    values = [tuple(constraint.value(a)) for a in _all_answers(constraint)]
-    assert sorted(values) == sorted(itertools.permutations([str(i) for i in range(n)]))
-
-
 def test_equal_titles_keep_their_own_ids() -> None:
     trie = Trie({"a": [1, 2], "b": [1, 2]})
     assert OneOf(trie, END, frozenset({"a"})).value((1, 2, END)) == "b"
-    named = Sequenced(trie, (SEP,), END, 2).value((1, 2, SEP, 1, 2, END))
-    assert named == ["a", "b"]
 
 
 def test_a_title_without_tokens_is_refused() -> None:
@@ -121,7 +108,7 @@ def test_wide_beams_find_the_likeliest_outcomes_of_the_whole_catalogue(
 def test_what_is_forced_is_read_in_one_pass(
     surrogate: Surrogate, groups: list[list[Record]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = next(r for g in groups for r in g if r.task == "ranking")
+    record = next(r for g in groups for r in g if r.task == "item_title")
     passes: list[int] = []
     real = module._Cache.step
 
@@ -131,11 +118,10 @@ def test_what_is_forced_is_read_in_one_pass(
 
     monkeypatch.setattr(module._Cache, "step", counted)
     (answer,) = surrogate.answer([record])
-    titles = ";".join(f" {surrogate.target.outcomes.title(o)}" for o in answer)
-    written = len(surrogate.encoder.answer_ids(titles))
-    # The end completes the last title and is never read.
+    written = len(surrogate.encoder.answer_ids(f" {surrogate.target.outcomes.title(answer)}"))
+    # The end completes the title and is never read.
     assert sum(passes) == written - 1
-    assert len(passes) < written / 2
+    assert len(passes) < written - 1
 
 
 def test_answers_do_not_depend_on_the_batch(

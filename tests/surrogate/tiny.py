@@ -82,16 +82,21 @@ def tiny_tokenizer(family: Family) -> Any:
 
 
 def tiny_base(
-    family: Family = "chatml", *, kind: Literal["llama", "qwen"] = "llama", seed: int = 0
+    family: Family = "chatml",
+    *,
+    kind: Literal["llama", "qwen"] = "llama",
+    seed: int = 0,
+    layers: int = 2,
+    width: int = 32,
 ) -> BaseModel:
-    """Two layers, width 32, float32, random."""
+    """Float32, random; by default two layers of width 32."""
     tokenizer = tiny_tokenizer(family)
     torch.manual_seed(seed)
     sizes: dict[str, Any] = {
         "vocab_size": len(tokenizer),
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
+        "hidden_size": width,
+        "intermediate_size": width * 3 // 2,
+        "num_hidden_layers": layers,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "max_position_embeddings": 2048,

@@ -26,9 +26,7 @@ __all__ = [
     "Constraint",
     "Free",
     "OneOf",
-    "Ordering",
     "Sentences",
-    "Sequenced",
     "Trie",
     "decode",
 ]
@@ -109,79 +107,6 @@ class OneOf:
         """The id."""
         node = self.trie.walk([t for t in tokens if t != self.end]) or {}
         return next((str(i) for i in node.get(_END, ()) if i not in self.excluded), "")
-
-
-@dataclass(frozen=True)
-class Sequenced:
-    """Distinct titles with separators between them, then the end; means their ids in order."""
-
-    trie: Trie
-    separator: Sequence[int]
-    end: int
-    max_items: int
-
-    def _parse(self, tokens: Sequence[int]) -> tuple[list[str], dict[int, Any] | None]:
-        """Finished ids, and the node of the title under way (None within a separator)."""
-        done: list[str] = []
-        node: dict[int, Any] = self.trie.root
-        at, n_sep = 0, len(self.separator)
-        while at < len(tokens):
-            token = tokens[at]
-            if token in node:
-                node, at = node[token], at + 1
-            elif _END in node and token == self.separator[0]:
-                done.append(self._fresh(node, done))
-                if at + n_sep > len(tokens):
-                    return done, None
-                node, at = self.trie.root, at + n_sep
-            else:
-                break
-        return done, node
-
-    @staticmethod
-    def _fresh(node: dict[int, Any], done: Sequence[str]) -> str:
-        return str(next((i for i in node[_END] if i not in done), node[_END][0]))
-
-    def allowed(self, tokens: Sequence[int]) -> list[int]:
-        """Next tokens; titles already named are not named again."""
-        if tokens and tokens[-1] == self.end:
-            return []
-        done, node = self._parse(tokens)
-        if node is None:
-            return [self.separator[len(tokens) % len(self.separator)]]
-        free = [t for t, below in node.items() if t != _END and leads_somewhere({t: below}, done)]
-        if _END in node and any(i not in done for i in node[_END]):
-            free.append(self.end)
-            if len(done) + 1 < self.max_items:
-                free.append(self.separator[0])
-        return free
-
-    def value(self, tokens: Sequence[int]) -> list[str]:
-        """The ids, in order."""
-        done, node = self._parse([t for t in tokens if t != self.end])
-        if node is not None and _END in node:
-            done.append(self._fresh(node, done))
-        return done
-
-
-@dataclass(frozen=True)
-class Ordering:
-    """All of a few titles, each once, with separators; means their ids in order."""
-
-    inner: Sequenced
-    n: int
-
-    def allowed(self, tokens: Sequence[int]) -> list[int]:
-        """As ``Sequenced``, but the end only once every title was named."""
-        options = self.inner.allowed(tokens)
-        done, node = self.inner._parse(tokens)
-        if node is not None and _END in node and len(done) + 1 < self.n:
-            options = [t for t in options if t != self.inner.end]
-        return options
-
-    def value(self, tokens: Sequence[int]) -> list[str]:
-        """The ids, in order."""
-        return self.inner.value(tokens)
 
 
 @dataclass(frozen=True)

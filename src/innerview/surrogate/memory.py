@@ -4,9 +4,10 @@ A language model has never heard of the target's vectors, and gradient steps on 
 thousands of titles only slowly. But the vectors are known, and the feed-forward layers of a
 language model are key-value memories that can be written by least squares (MEMIT, Meng et al.,
 arXiv 2210.07229). So where a title or a slot has been read, a few of the lower layers add that
-thing's vector to the hidden state; one attention head gathers the vectors of all parts; the next
-layers turn what was gathered into the case's vector. Titles and slots then mean the same, in one
-place that every task can use, and training only has to learn to speak about it.
+thing's vector to the hidden state. A few attention heads of the next layer hand it to the token
+behind; some of the layer above average what the parts' ends were handed, and read the case's vector
+off it; the layer above that compares the case with what was just mentioned. Titles and slots then
+mean the same, in one place that every task can use, and training has to learn to speak about it.
 
 Everything is fitted on the surrogate's own hidden states of training prompts, layer by layer, in
 one forward pass. What is written are additions of low rank to frozen weights.
@@ -25,10 +26,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from innerview.alignment.records import TASKS
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
-from innerview.surrogate.vectors import KINDS, VectorTable
+from innerview.surrogate.streams import Fit, Stream
 
 __all__ = [
     "Edit",
@@ -48,12 +48,14 @@ _FITS_STRENGTH = 3.0
 _STEERED, _STEER = 12, 1.5
 """Batches that the steering direction is averaged over; nats of one standard deviation."""
 _RIDGE = 0.02
+"""Penalty, as a share of the features' mean square, where features are many."""
 _SHARPNESS = (0.0, 4.0, 7.0)
 """How strongly the gathering heads prefer parts to other tokens, in nats."""
 _FAST, _PEAK = 10, 16.0
-_QUIET_UP_TO, _QUIET_BATCHES = 0.7, 12
-_LEAD = 12
-"""Tokens before the end of a mention that are left out of the fit: they may belong to it."""
+"""Rotary frequencies, fastest first, that tell the token before from all others; nats that each
+adds to its score."""
+_QUIET_DEPTH, _QUIET_BATCHES = 0.7, 12
+"""Share of the layers, and number of batches, in which directions are hardly used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +122,22 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
 
     Args:
         model: its base weights are changed in place.
-        batches: packed training prompts; every tenth is left out of the fits and measures them.
+        batches: packed training prompts, on the CPU like the model; every tenth is left out of
+            the fits and measures them.
+        yes: id that opens the answer yes.
+        no: id that opens the answer no.
 
     Returns:
         The edits, to be saved and applied again, and the variance explained in the left-out
-        batches: of ``mention`` and ``case``.
+        batches: of ``mention``, ``case`` and ``fits``. Nothing, where the base model is not built
+        as the edits need, or the prompts lack mentions, cases or yes-or-no questions.
     """
+    first, last = (max(0, round(share * len(model.causal.model.layers))) for share in _MENTIONS)
+    if not _can_hold(model, last):
+        return Memory()
     writer = _Writer(model, batches, yes, no)
-    first, last = (max(0, round(share * len(writer.layers))) for share in _MENTIONS)
+    if not writer.has_all_kinds():
+        return Memory()
     for at in range(last + 4):
         if at == last + 1:
             writer.copy_down(at)
@@ -139,6 +149,24 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
     return writer.memory
 
 
+def _can_hold(model: SpliceModel, last: int) -> bool:
+    """Whether a model is built as the edits need: rotary attention without biases or norms of its
+    own, gated feed-forward layers, layers and width to spare."""
+    causal = model.causal
+    layers, config = causal.model.layers, causal.config
+    if model.projectors is None or len(layers) < last + 6:
+        return False
+    attention, mlp = layers[0].self_attn, layers[0].mlp
+    return bool(
+        getattr(config, "hidden_act", "") == "silu"
+        and all(hasattr(mlp, part) for part in ("gate_proj", "up_proj", "down_proj"))
+        and not any(hasattr(attention, part) for part in ("q_norm", "k_norm"))
+        and getattr(_linear(attention.q_proj), "bias", None) is None
+        and hasattr(causal.model, "rotary_emb")
+        and 3 * (model.projectors.settings["d"] + 1) + 2 <= config.hidden_size // 2
+    )
+
+
 class _Writer:
     """Walks a set of batches through the layers, writing on the way."""
 
@@ -147,7 +175,7 @@ class _Writer:
         self.causal, self.layers = model.causal, model.causal.model.layers
         self.memory = Memory()
         self.yes, self.no = yes, no
-        self.streams = [_Stream(model, batch, yes) for batch in batches]
+        self.streams = [Stream(model, batch, yes) for batch in batches]
         c = self.c = model.projectors.settings["d"] + 1
         places = self._quiet(3 * c + 2)
         # Where in the hidden state things are written: what this token ends the mention of, that
@@ -157,12 +185,17 @@ class _Writer:
         self.unit = 0.0
         standard = model.projectors.of_kind
         spots = [s.spots(model.vectors, standard) for s in self.streams]
-        self.mentions = _Fit([own[0] for own in spots], [own[1] for own in spots])
-        self.cases = _Fit([own[2] for own in spots], [own[3] for own in spots])
+        self.mentions = Fit([own[0] for own in spots], [own[1] for own in spots])
+        self.cases = Fit([own[2] for own in spots], [own[3] for own in spots])
+
+    def has_all_kinds(self) -> bool:
+        """Whether there is anything of every kind to fit to."""
+        asked = sum(len(s.judged()[0]) for s in self.streams[1:])
+        return min(*(sum(map(len, f.spots[1:])) for f in (self.mentions, self.cases)), asked) > 0
 
     def _quiet(self, n: int) -> Tensor:
         """(n, h) orthonormal directions of the hidden state that the base model hardly uses."""
-        layers = self.layers[: round(_QUIET_UP_TO * len(self.layers))]
+        layers = self.layers[: round(_QUIET_DEPTH * len(self.layers))]
         total = torch.zeros(())
         for stream in self.streams[:: max(1, len(self.streams) // _QUIET_BATCHES)]:
             before = stream.hidden
@@ -184,7 +217,7 @@ class _Writer:
         places = torch.cat([self.mention, self.flag, self.case])
         # The layers on the way have changed what was written before.
         self.mentions.measure([s.hidden for s in self.streams], places.T / self.unit)
-        into = self.mentions.solve(inner)
+        into = self.mentions.solve(inner, ridge=_RIDGE)
         out = (places * self.unit).T
         self._add(name, out, into.T)
         for stream, own in zip(self.streams, inner, strict=True):
@@ -231,7 +264,7 @@ class _Writer:
         flat = _constant(seen)
         slow = heads.size // 2 - 1  # turned least by the rotary embedding: the same at any distance
         ends = [w[:, self.c : self.c + 1] for w in self.mentions.wanted]
-        read = _Fit(self.mentions.spots, ends).solve(seen, ridge=1e-3)
+        read = Fit(self.mentions.spots, ends).solve(seen, ridge=1e-3)
         for head in range(heads.n_heads):
             sharp = _SHARPNESS[head % len(_SHARPNESS)]
             heads.q[head * heads.size + slow] = flat * (sharp * heads.size**0.5)
@@ -241,7 +274,7 @@ class _Writer:
         self._apply(heads, ("q_proj", "k_proj", "v_proj"))
         output = self.causal.get_submodule(f"{heads.name}.o_proj")
         pooled = [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
-        into = self.cases.solve(pooled)
+        into = self.cases.solve(pooled, ridge=_RIDGE)
         heads.o[:, : heads.width] = (into @ (self.case * self.unit)).T
         self._apply(heads, ("o_proj",))
         self.memory.explained["case"] = self.cases.explained(slice(0, self.c))
@@ -260,13 +293,11 @@ class _Writer:
         for stream, hidden in zip(self.streams, before, strict=True):
             stream.hidden = hidden
         seen = [norm(x) for x in caught]
-        case, mention = (
-            self._reading(seen, places, caught) for places in (self.case, self.before)
-        )
+        case, mention = (self._reading(seen, places, caught) for places in (self.case, self.before))
         flat = _constant(seen)
         judged = [s.judged() for s in self.streams]
         inner = [_products(x.float(), case, mention, flat) for x in seen]
-        fit = _Fit([own[0] for own in judged], [own[1] for own in judged])
+        fit = Fit([own[0] for own in judged], [own[1] for own in judged])
         into = fit.solve(inner, ridge=1e-3)[:, 0]
         self.memory.explained["fits"] = fit.explained(slice(0, 1))
         weights = into / torch.cat(fit.written).std()
@@ -331,7 +362,7 @@ class _Writer:
             x[own[:, 0], own[:, 1]].float() @ places.T / self.unit
             for x, own in zip(states, spots, strict=True)
         ]
-        return _Fit(spots, there).solve(seen, ridge=1e-4)
+        return Fit(spots, there).solve(seen, ridge=1e-4)
 
     def _carry(self, seen: Sequence[Tensor], places: Tensor, heads: _Heads) -> Tensor:
         """Let heads carry the numbers at some places, or as many of their principal components as
@@ -380,7 +411,7 @@ def _constant(seen: Sequence[Tensor]) -> Tensor:
 
 
 class _Heads:
-    """The first heads of one layer's attention, as many as share enough keys, about to be rewritten.
+    """The first heads of one layer's attention, about to be rewritten: as many as share keys.
 
     Queries and values of these heads start from nothing.
     """
@@ -403,132 +434,3 @@ class _Heads:
     def weight(self, part: str) -> Tensor:
         """The new weight of one of the four maps."""
         return {"q_proj": self.q, "k_proj": self.k, "v_proj": self.v, "o_proj": self.o}[part]
-
-
-class _Stream:
-    """One batch on its way through the layers."""
-
-    def __init__(self, model: SpliceModel, batch: Batch, yes: int) -> None:
-        self.batch, self.yes = batch, yes
-        self.hidden = model.embed(
-            batch.input_ids, batch.slot_positions, batch.slot_kinds, batch.slot_rows
-        )
-        self.rotary = model.causal.model.rotary_emb(self.hidden, position_ids=batch.position_ids)
-
-    def _arguments(self) -> dict[str, Any]:
-        mask = self.batch.attention_mask
-        bias = torch.zeros(mask.shape, dtype=self.hidden.dtype)
-        return {
-            "attention_mask": bias.masked_fill(~mask, torch.finfo(bias.dtype).min),
-            "position_embeddings": self.rotary,
-            "position_ids": self.batch.position_ids,
-        }
-
-    def run(self, layer: nn.Module, watched: nn.Module) -> Tensor:
-        """Advance through a layer; returns the input of one of its modules (B, T, ·)."""
-        caught: list[Tensor] = []
-        hook = watched.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-        try:
-            found = layer(self.hidden, **self._arguments())
-        finally:
-            hook.remove()
-        self.hidden = found[0] if isinstance(found, tuple) else found
-        return caught[0]
-
-    def attended(self, layer: nn.Module, output: nn.Module) -> Tensor:
-        """(B, T, heads x size) what a layer's attention would hand to its output map."""
-        before = self.hidden
-        caught = self.run(layer, output)
-        self.hidden = before
-        return caught
-
-    def spots(self, vectors: VectorTable, standard: Any) -> tuple[Tensor, ...]:
-        """Positions (N, 2) of mentions and what belongs there, then those of cases."""
-        batch = self.batch
-        places, kinds = batch.anchor_positions, batch.anchor_kinds
-        known = _standardized(vectors, kinds, batch.anchor_rows, standard)
-        case, part = kinds == 0, kinds == KINDS.index("part")
-        slots = batch.slot_kinds == 0
-        told = _standardized(vectors, batch.slot_kinds[slots], batch.slot_rows[slots], standard)
-        behind = torch.tensor([0, 1])
-        ends, others = places[part] + behind, places[kinds == KINDS.index("outcome")] + behind
-        others = others[others[:, 1] < batch.input_ids.shape[1]]
-        empty = self._empty()
-        n, c = [int((~case).sum()), len(told), len(ends), len(others) + len(empty)], known.shape[1]
-        wanted = torch.zeros(sum(n), 2 * c + 1)
-        wanted[: n[0], :c] = known[~case]
-        wanted[n[0] : n[0] + n[1], c + 1 :] = told
-        wanted[n[0] + n[1] : n[0] + n[1] + n[2], c] = 1
-        spots = torch.cat([places[~case], batch.slot_positions[slots], ends, others, empty])
-        return spots, wanted, places[case], known[case]
-
-    def judged(self) -> tuple[Tensor, Tensor]:
-        """Positions (N, 2) right before a yes or no, and (N, 1) which it is, as 1 or -1."""
-        batch = self.batch
-        asked = batch.answer_tasks == TASKS.index("interest")
-        first = asked & (batch.answer_records.diff(prepend=torch.tensor([-1])) != 0)
-        yes = (batch.answer_ids[first] == self.yes).float() * 2 - 1
-        return batch.answer_positions[first], yes[:, None]
-
-    def _empty(self) -> Tensor:
-        """(N, 2) tokens at which, and soon behind which, nothing is mentioned."""
-        shape = self.batch.input_ids.shape
-        busy = torch.zeros(shape, dtype=torch.bool)
-        told = self.batch.anchor_positions[self.batch.anchor_kinds != 0]
-        spots = torch.cat([told, self.batch.slot_positions])
-        for back in range(-1, _LEAD):
-            busy[spots[:, 0], (spots[:, 1] - back).clamp(0, shape[1] - 1)] = True
-        busy[self.batch.answer_positions[:, 0], self.batch.answer_positions[:, 1]] = True
-        real = self.batch.attention_mask[:, 0].sum(-1) > 1
-        return (~busy & real).nonzero()[::3]
-
-
-def _standardized(vectors: VectorTable, kinds: Tensor, rows: Tensor, standard: Any) -> Tensor:
-    """(N, c) vectors in standard units, each by its kind."""
-    raw = vectors.gather(kinds, rows)
-    out = torch.zeros(len(raw), raw.shape[1] + 1)
-    for kind in range(len(KINDS)):
-        chosen = kinds == kind
-        if bool(chosen.any()):
-            out[chosen] = standard(kind).standard(raw[chosen])
-    return out
-
-
-class _Fit:
-    """What should be written at some positions of each batch, and what already is."""
-
-    def __init__(self, spots: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
-        self.spots, self.wanted = list(spots), list(wanted)
-        self.written = [torch.zeros_like(w) for w in wanted]
-
-    def measure(self, hidden: Sequence[Tensor], reading: Tensor) -> None:
-        """Take what is written from hidden states (B, T, h), by a map (h, c)."""
-        for i, (states, spots) in enumerate(zip(hidden, self.spots, strict=True)):
-            self.written[i] = states[spots[:, 0], spots[:, 1]].float() @ reading
-
-    def solve(self, inner: Sequence[Tensor], *, ridge: float = _RIDGE) -> Tensor:
-        """(m, c) ridge solution for what is still missing, from features (B, T, m) per batch."""
-        features = [
-            x[spots[:, 0], spots[:, 1]].float() for x, spots in zip(inner, self.spots, strict=True)
-        ]
-        fitted = [i for i in range(len(features)) if i % 10]
-        x = torch.cat([features[i] for i in fitted])
-        missing = torch.cat([self.wanted[i] - self.written[i] for i in fitted])
-        scale = x.square().mean(0).sqrt()
-        scale = scale + 1e-3 * scale.mean()
-        x = x / scale
-        gram = x.T @ x + ridge * len(x) * torch.eye(x.shape[1])
-        into = torch.linalg.solve(gram, x.T @ missing) / scale[:, None]
-        for i, own in enumerate(features):
-            self.written[i] += own @ into
-        return into
-
-    def explained(self, columns: slice) -> float:
-        """Share of the variance in the left-out batches; positions where nothing belongs do not
-        count."""
-        left = [i for i in range(len(self.wanted)) if not i % 10]
-        wanted = torch.cat([self.wanted[i] for i in left])[:, columns]
-        written = torch.cat([self.written[i] for i in left])[:, columns]
-        real = wanted.abs().sum(1) > 0
-        error = (wanted[real] - written[real]).square().sum()
-        return round(float(1 - error / wanted[real].square().sum()), 4)

@@ -5,7 +5,7 @@ Axes: B rows, T tokens, S slots, A answer ids, h width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,7 +15,6 @@ from innerview.alignment.records import TASKS
 from innerview.surrogate.loss import answer_losses
 from innerview.surrogate.packing import Batch
 from innerview.surrogate.projector import ProjectorSet, splice
-from innerview.surrogate.readout import Readouts
 from innerview.surrogate.vectors import VectorTable
 
 __all__ = ["SpliceModel"]
@@ -28,9 +27,6 @@ class SpliceModel(nn.Module):
         super().__init__()
         self.language_model = language_model
         self.projectors = projectors
-        self.readouts: Readouts | None = None
-        """Only while training."""
-        self.readout_weight = 1.0
         self.vectors: VectorTable | None = None
         self.task_loss: dict[str, list[float]] = {}
 
@@ -53,34 +49,30 @@ class SpliceModel(nn.Module):
         vectors = self.vectors.gather(slot_kinds.cpu(), slot_rows.cpu()).to(embeddings.device)
         return splice(embeddings, slot_positions, self.projectors(vectors, slot_kinds))
 
-    def hidden(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """(B, T, h) last hidden states of a packed batch; with readouts, all layers' before it."""
+    def hidden(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """(B, T, h) last hidden states of a packed batch."""
         embeddings = self.embed(
             batch["input_ids"], batch["slot_positions"], batch["slot_kinds"], batch["slot_rows"]
         )
         mask = batch["attention_mask"]
         bias = torch.zeros(mask.shape, dtype=embeddings.dtype, device=mask.device)
         # use_cache=False, or packed branches see each other through the cache.
-        found = self.causal.model(
+        states: Tensor = self.causal.model(
             inputs_embeds=embeddings,
             attention_mask=bias.masked_fill(~mask, torch.finfo(bias.dtype).min),
             position_ids=batch["position_ids"],
             use_cache=False,
-            output_hidden_states=self.readouts is not None,
-        )
-        # The last one comes after the final norm.
-        below = (found.hidden_states or ())[:-1]
-        states: tuple[Tensor, ...] = (*below, found.last_hidden_state)
+        ).last_hidden_state
         return states
 
     def answer_logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """(A, V) float32 logits, only where an answer id is predicted."""
         rows, tokens = batch["answer_positions"].unbind(1)
-        logits: Tensor = self.causal.lm_head(self.hidden(batch)[-1][rows, tokens])
+        logits: Tensor = self.causal.lm_head(self.hidden(batch)[rows, tokens])
         return logits.float()
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy of the answers, plus what the readouts miss.
+        """Cross-entropy of the answers.
 
         An id counts by one over the square root of its answer's length: long answers (histories,
         prose) weigh more than a one-word yes or no, but not in proportion to their length.
@@ -89,7 +81,7 @@ class SpliceModel(nn.Module):
             states = self.hidden(batch)
         rows, tokens = batch["answer_positions"].unbind(1)
         each = answer_losses(
-            states[-1][rows, tokens],
+            states[rows, tokens],
             self.causal.lm_head,
             batch["truth_rows"],
             batch["truth_ids"],
@@ -100,7 +92,7 @@ class SpliceModel(nn.Module):
         loss = (each * weights).sum() / weights.sum()
         if self.training:
             self._note(each.detach(), batch["answer_tasks"])
-        return {"loss": loss + self.readout_weight * self._readout_loss(states, batch)}
+        return {"loss": loss}
 
     def _autocast(self) -> torch.autocast:
         """Adapters compute in the base's dtype and keep their own digits for the optimizer."""
@@ -108,18 +100,6 @@ class SpliceModel(nn.Module):
         return torch.autocast(
             base.device.type, dtype=torch.bfloat16, enabled=base.dtype == torch.bfloat16
         )
-
-    def _readout_loss(self, states: Sequence[Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-        if self.readouts is None or not len(batch["anchor_positions"]):
-            return states[-1].new_zeros((), dtype=torch.float32)
-        assert self.vectors is not None and self.projectors is not None
-        kinds = batch["anchor_kinds"]
-        vectors = self.vectors.gather(kinds.cpu(), batch["anchor_rows"].cpu()).to(kinds.device)
-        losses = self.readouts(states, batch["anchor_positions"], kinds, vectors, self.projectors)
-        for kind, loss in losses.items():
-            self.task_loss.setdefault(f"knows_{kind}", []).append(float(loss.detach()))
-        total: Tensor = torch.stack(list(losses.values())).sum()
-        return total
 
     def _note(self, each: Tensor, tasks: Tensor) -> None:
         for task in set(tasks.tolist()):

@@ -6,8 +6,9 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from safetensors.torch import load_file, save_file
 
 from innerview.alignment.records import Record
 from innerview.alignment.tasks import NO, YES
-from innerview.alignment.templates import LIST_SEPARATOR
 from innerview.data.tables import Catalogue
 from innerview.errors import SurrogateError
 from innerview.surrogate.base import BaseModel, DtypeName, load_base
@@ -27,9 +27,7 @@ from innerview.surrogate.decode import (
     Constraint,
     Free,
     OneOf,
-    Ordering,
     Sentences,
-    Sequenced,
     Trie,
     decode,
 )
@@ -53,6 +51,8 @@ __all__ = ["Surrogate"]
 _VERSION = 1
 _PROSE_TOKENS = 320
 _N_RETRIEVED = 5
+_MEMORY_FRAC = 0.25
+"""Of a time budget, for writing the memory."""
 _SEVERAL = ("retrieval", "ranking", "history")
 
 
@@ -86,7 +86,9 @@ class Surrogate:
         features: int = 2048,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> TrainSummary:
-        """Fit the projectors in closed form, then train adapters and projectors on records.
+        """Fit projectors and memory in closed form, then train the adapters on records.
+
+        A time budget in the settings covers all of it.
 
         Args:
             groups: records in the order of training, those that share a context together.
@@ -95,6 +97,7 @@ class Surrogate:
             features: width of the projectors' hidden layer.
             on_progress: called every few steps.
         """
+        began = time.perf_counter()
         explained = self.start(groups, features=features, seed=settings.seed)
         trees = (
             tree
@@ -102,9 +105,11 @@ class Surrogate:
             for tree in trees_of(group, self.encoder, self.vectors, max_tokens=settings.max_tokens)
         )
         rows = list(pack_rows(trees, max_tokens=settings.max_tokens))
-        explained |= self.memorize(
-            rows[: settings.memory_rows], kept=folder / "memory.safetensors"
-        )
+        fitted = rows[: self._n_memory_rows(rows, settings)]
+        explained |= self.memorize(fitted, kept=folder / "memory.safetensors")
+        if settings.max_seconds is not None:
+            left = settings.max_seconds - (time.perf_counter() - began)
+            settings = replace(settings, max_seconds=max(1.0, left))
         summary = train(
             self.model, rows, self.vectors, settings,
             pad_id=self.base.tokenizer.eos_token_id, folder=folder, on_progress=on_progress,
@@ -137,6 +142,20 @@ class Surrogate:
             features=features, seed=seed,
         )  # fmt: skip
 
+    def _n_memory_rows(self, rows: Sequence[Sequence[Tree]], settings: TrainSettings) -> int:
+        """How many rows to fit the memory to: as set, or what a part of the budget allows.
+
+        A row costs the fit about as much as reading it costs.
+        """
+        if settings.max_seconds is None or not settings.memory_rows:
+            return settings.memory_rows
+        batch = collate(rows[:4], self.vectors, pad_id=self.base.tokenizer.eos_token_id)
+        for _ in range(2):  # the first one warms up
+            began = time.perf_counter()
+            self.model.run(batch)
+            each = (time.perf_counter() - began) / len(rows[:4])
+        return min(settings.memory_rows, int(_MEMORY_FRAC * settings.max_seconds / each))
+
     def memorize(self, rows: Sequence[Sequence[Tree]], *, kept: Path) -> dict[str, float]:
         """Write what the target knows into the base weights, fitted to packed training rows.
 
@@ -154,13 +173,15 @@ class Surrogate:
             with safe_open(kept, "pt") as file:
                 explained: dict[str, float] = json.loads(file.metadata()["explained"])
             return explained
-        pad = self.base.tokenizer.eos_token_id
+        pad, device = self.base.tokenizer.eos_token_id, next(self.model.parameters()).device
+        self.model.to("cpu")
         memory = write_memory(
             self.model,
             [collate(rows[i : i + 4], self.vectors, pad_id=pad) for i in range(0, len(rows), 4)],
             yes=self.encoder.text(f" {YES}")[0],
             no=self.encoder.text(f" {NO}")[0],
         )
+        self.model.to(device)
         self.edits = memory.edits
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f".{kept.name}.part")
@@ -321,10 +342,6 @@ class Surrogate:
     @property
     def _end(self) -> int:
         return self.encoder.frame.end_of_answer[0]
-
-    @property
-    def _separator(self) -> tuple[int, ...]:
-        return self.encoder.text(LIST_SEPARATOR)
 
     def _constraint(self, record: Record) -> Constraint:
         outcomes, parts, label = self.target.outcomes, self.target.parts, record.label

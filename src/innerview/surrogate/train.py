@@ -25,7 +25,6 @@ from innerview.errors import SurrogateError
 from innerview.surrogate.checkpoint import read_checkpoint, write_checkpoint
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Tree, collate
-from innerview.surrogate.readout import Readouts
 from innerview.surrogate.vectors import VectorTable
 
 __all__ = ["Progress", "TrainSettings", "TrainSummary", "train"]
@@ -40,9 +39,6 @@ class TrainSettings:
     """0: projectors stay as they were fitted, and the backward pass need not reach them. If at
     all, far below the adapters': thousands of features move together, and at 5e-4 they lose their
     closed-form start (docs/experiments.md)."""
-    readout_learning_rate: float = 1e-3
-    readout_weight: float = 0.0
-    """Of the readouts' error (units of variance) beside the answers' (nats); 0: no readouts."""
     warmup_frac: float = 0.05
     final_lr_frac: float = 0.05
     """The cosine ends at this share of the peak."""
@@ -187,18 +183,11 @@ def train(
 
 @contextmanager
 def _prepared(model: SpliceModel, settings: TrainSettings) -> Iterator[None]:
-    """What only training needs: readouts, adapters in the base's dtype, the faster attention."""
+    """What only training needs: adapters in the base's dtype, the faster attention."""
     from peft.helpers import disable_input_dtype_casting
 
     if model.projectors is not None:
         model.projectors.requires_grad_(settings.projector_learning_rate > 0)
-        if settings.readout_weight > 0:
-            config = model.causal.config
-            model.readouts = Readouts(
-                model.projectors.settings["d"], model.projectors.settings["h"],
-                n_layers=config.num_hidden_layers, seed=settings.seed,
-            ).to(next(model.language_model.parameters()).device)  # fmt: skip
-            model.readout_weight = settings.readout_weight
     usual = model.causal.config._attn_implementation
     if not torch.cuda.is_available():
         # With the masks of packed rows, matrix products beat the fused kernel on processors.
@@ -208,7 +197,6 @@ def _prepared(model: SpliceModel, settings: TrainSettings) -> Iterator[None]:
             yield
     finally:
         model.causal.set_attn_implementation(usual)
-        model.readouts = None
         model.eval()
 
 
@@ -224,12 +212,10 @@ def _rate(step: int, steps: int, settings: TrainSettings) -> float:
 
 def _optimizer(model: SpliceModel, settings: TrainSettings) -> torch.optim.AdamW:
     projectors = list(model.projectors.parameters()) if model.projectors is not None else []
-    readouts = list(model.readouts.parameters()) if model.readouts is not None else []
-    own = {id(p) for p in (*projectors, *readouts)}
+    own = {id(p) for p in projectors}
     adapters = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
     groups = [
         {"params": adapters, "lr": settings.learning_rate},
-        {"params": readouts, "lr": settings.readout_learning_rate},
         {
             "params": [p for p in projectors if p.requires_grad],
             "lr": settings.projector_learning_rate,

@@ -1,0 +1,157 @@
+"""Batches on their way through the layers of a language model, and fits to what is seen there.
+
+Axes: B rows, T tokens, N positions, m features, h width, c numbers per position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from innerview.alignment.records import TASKS
+from innerview.surrogate.model import SpliceModel
+from innerview.surrogate.packing import Batch
+from innerview.surrogate.projector import Projector
+from innerview.surrogate.vectors import KINDS, VectorTable
+
+__all__ = ["Fit", "Stream"]
+
+Standard = Callable[[int], Projector]
+"""The projector of a kind; it knows the kind's standard units."""
+
+_LEAD = 12
+"""Tokens before the end of a mention that are left out of the fits: they may belong to it."""
+_LEFT_OUT = 10
+"""Every so many batches, one measures the fits and is not fitted to."""
+
+
+class Stream:
+    """One batch on its way through the layers."""
+
+    def __init__(self, model: SpliceModel, batch: Batch, yes: int) -> None:
+        self.batch, self.yes = batch, yes
+        self.hidden = model.embed(
+            batch.input_ids, batch.slot_positions, batch.slot_kinds, batch.slot_rows
+        )
+        self.rotary = model.causal.model.rotary_emb(self.hidden, position_ids=batch.position_ids)
+
+    def _arguments(self) -> dict[str, Any]:
+        mask = self.batch.attention_mask
+        bias = torch.zeros(mask.shape, dtype=self.hidden.dtype)
+        return {
+            "attention_mask": bias.masked_fill(~mask, torch.finfo(bias.dtype).min),
+            "position_embeddings": self.rotary,
+            "position_ids": self.batch.position_ids,
+        }
+
+    def run(self, layer: nn.Module, watched: nn.Module) -> Tensor:
+        """Advance through a layer; returns the input of one of its modules (B, T, ·)."""
+        caught: list[Tensor] = []
+        hook = watched.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+        try:
+            found = layer(self.hidden, **self._arguments())
+        finally:
+            hook.remove()
+        self.hidden = found[0] if isinstance(found, tuple) else found
+        return caught[0]
+
+    def attended(self, layer: nn.Module, output: nn.Module) -> Tensor:
+        """(B, T, heads x size) what a layer's attention would hand to its output map."""
+        before = self.hidden
+        caught = self.run(layer, output)
+        self.hidden = before
+        return caught
+
+    def spots(self, vectors: VectorTable, standard: Standard) -> tuple[Tensor, ...]:
+        """Positions (N, 2) of mentions and what belongs there, then those of cases."""
+        batch = self.batch
+        places, kinds = batch.anchor_positions, batch.anchor_kinds
+        known = _standardized(vectors, kinds, batch.anchor_rows, standard)
+        case, part = kinds == 0, kinds == KINDS.index("part")
+        slots = batch.slot_kinds == 0
+        told = _standardized(vectors, batch.slot_kinds[slots], batch.slot_rows[slots], standard)
+        behind = torch.tensor([0, 1])
+        ends, others = places[part] + behind, places[kinds == KINDS.index("outcome")] + behind
+        others = others[others[:, 1] < batch.input_ids.shape[1]]
+        empty = self._empty()
+        n, c = [int((~case).sum()), len(told), len(ends), len(others) + len(empty)], known.shape[1]
+        wanted = torch.zeros(sum(n), 2 * c + 1)
+        wanted[: n[0], :c] = known[~case]
+        wanted[n[0] : n[0] + n[1], c + 1 :] = told
+        wanted[n[0] + n[1] : n[0] + n[1] + n[2], c] = 1
+        spots = torch.cat([places[~case], batch.slot_positions[slots], ends, others, empty])
+        return spots, wanted, places[case], known[case]
+
+    def judged(self) -> tuple[Tensor, Tensor]:
+        """Positions (N, 2) right before a yes or no, and (N, 1) which it is, as 1 or -1."""
+        batch = self.batch
+        asked = batch.answer_tasks == TASKS.index("interest")
+        first = asked & (batch.answer_records.diff(prepend=torch.tensor([-1])) != 0)
+        yes = (batch.answer_ids[first] == self.yes).float() * 2 - 1
+        return batch.answer_positions[first], yes[:, None]
+
+    def _empty(self) -> Tensor:
+        """(N, 2) tokens at which, and soon behind which, nothing is mentioned."""
+        shape = self.batch.input_ids.shape
+        busy = torch.zeros(shape, dtype=torch.bool)
+        told = self.batch.anchor_positions[self.batch.anchor_kinds != 0]
+        spots = torch.cat([told, self.batch.slot_positions])
+        for back in range(-1, _LEAD):
+            busy[spots[:, 0], (spots[:, 1] - back).clamp(0, shape[1] - 1)] = True
+        busy[self.batch.answer_positions[:, 0], self.batch.answer_positions[:, 1]] = True
+        real = self.batch.attention_mask[:, 0].sum(-1) > 1
+        return (~busy & real).nonzero()[::3]
+
+
+class Fit:
+    """What should be written at some positions of each batch, and what already is."""
+
+    def __init__(self, spots: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
+        self.spots, self.wanted = list(spots), list(wanted)
+        self.written = [torch.zeros_like(w) for w in wanted]
+
+    def measure(self, hidden: Sequence[Tensor], reading: Tensor) -> None:
+        """Take what is written from hidden states (B, T, h), by a map (h, c)."""
+        for i, (states, spots) in enumerate(zip(hidden, self.spots, strict=True)):
+            self.written[i] = states[spots[:, 0], spots[:, 1]].float() @ reading
+
+    def solve(self, inner: Sequence[Tensor], *, ridge: float) -> Tensor:
+        """(m, c) ridge solution for what is still missing, from features (B, T, m) per batch."""
+        features = [
+            x[spots[:, 0], spots[:, 1]].float() for x, spots in zip(inner, self.spots, strict=True)
+        ]
+        fitted = [i for i in range(len(features)) if i % _LEFT_OUT]
+        x = torch.cat([features[i] for i in fitted])
+        missing = torch.cat([self.wanted[i] - self.written[i] for i in fitted])
+        scale = x.square().mean(0).sqrt()
+        scale = scale + 1e-3 * scale.mean()
+        x = x / scale
+        gram = x.T @ x + ridge * len(x) * torch.eye(x.shape[1])
+        into = torch.linalg.solve(gram, x.T @ missing) / scale[:, None]
+        for i, own in enumerate(features):
+            self.written[i] += own @ into
+        return into
+
+    def explained(self, columns: slice) -> float:
+        """Share of the variance in the left-out batches; positions where nothing belongs do not
+        count."""
+        left = [i for i in range(len(self.wanted)) if not i % _LEFT_OUT]
+        wanted = torch.cat([self.wanted[i] for i in left])[:, columns]
+        written = torch.cat([self.written[i] for i in left])[:, columns]
+        real = wanted.abs().sum(1) > 0
+        error = (wanted[real] - written[real]).square().sum()
+        return round(float(1 - error / wanted[real].square().sum()), 4)
+
+
+def _standardized(vectors: VectorTable, kinds: Tensor, rows: Tensor, standard: Standard) -> Tensor:
+    """(N, c) vectors in standard units, each by its kind."""
+    raw = vectors.gather(kinds, rows)
+    out = torch.zeros(len(raw), raw.shape[1] + 1)
+    for kind in range(len(KINDS)):
+        chosen = kinds == kind
+        if bool(chosen.any()):
+            out[chosen] = standard(kind).standard(raw[chosen])
+    return out
