@@ -181,7 +181,9 @@ class _Writer:
         # Where in the hidden state things are written: what this token ends the mention of, that
         # it ends a part, the case, what the token before ended the mention of, and how well that
         # fits the case.
-        self.mention, self.flag, self.case, self.before, self.fits = places.split([c, 1, c, c, 1])
+        self.mention, self.flag, self.case, self.before, self.fits = torch.split(
+            places, [c, 1, c, c, 1]
+        )
         self.unit = 0.0
         standard = model.projectors.of_kind
         spots = [s.spots(model.vectors, standard) for s in self.streams]
@@ -204,7 +206,8 @@ class _Writer:
                 unit = torch.nn.functional.normalize(stream.hidden.float().flatten(0, 1), dim=-1)
                 total = total + unit.T @ unit
             stream.hidden = before
-        return torch.linalg.eigh(total).eigenvectors[:, :n].T.contiguous()
+        quiet: Tensor = torch.linalg.eigh(total).eigenvectors[:, :n].T.contiguous()
+        return quiet
 
     def layer(self, at: int, *, write: bool) -> None:
         """Run one layer; write what was mentioned behind its feed-forward part."""
@@ -326,7 +329,8 @@ class _Writer:
 
         Written along it, a judgement is spoken even before any training.
         """
-        model, total, n = self.causal.model, 0, 0
+        model, n = self.causal.model, 0
+        total = torch.zeros(self.streams[0].hidden.shape[-1])
         for stream in self.streams[:_STEERED]:
             spots, _ = stream.judged()
             before = stream.hidden
@@ -338,15 +342,16 @@ class _Writer:
                 states = model.norm(stream.hidden[spots[:, 0], spots[:, 1]])
                 head = self.causal.lm_head.weight
                 odds = states.float() @ (head[self.yes] - head[self.no]).float()
-                (slope,) = torch.autograd.grad(odds.sum(), start)
+                (slopes,) = torch.autograd.grad(odds.sum(), start)
             stream.hidden = before
-            total = total + slope[spots[:, 0], spots[:, 1]].float().sum(0)
+            total = total + slopes[spots[:, 0], spots[:, 1]].float().sum(0)
             n += len(spots)
         slope = total / max(1, n)
         length = float(slope.norm())
         wanted = min(_STEER / max(length, 1e-9), 0.5 / _STRENGTH * self.unit * self.c**0.5)
         self.memory.explained["steering"] = round(wanted * length, 4)
-        return slope / max(length, 1e-9) * wanted
+        steering: Tensor = slope / max(length, 1e-9) * wanted
+        return steering
 
     def _seen(self, at: int) -> list[Tensor]:
         """(B, T, h) what a layer's attention is given, per batch."""
@@ -433,4 +438,7 @@ class _Heads:
 
     def weight(self, part: str) -> Tensor:
         """The new weight of one of the four maps."""
-        return {"q_proj": self.q, "k_proj": self.k, "v_proj": self.v, "o_proj": self.o}[part]
+        new: Tensor = {
+            "q_proj": self.q, "k_proj": self.k, "v_proj": self.v, "o_proj": self.o
+        }[part]  # fmt: skip
+        return new

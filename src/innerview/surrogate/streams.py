@@ -103,7 +103,8 @@ class Stream:
             busy[spots[:, 0], (spots[:, 1] - back).clamp(0, shape[1] - 1)] = True
         busy[self.batch.answer_positions[:, 0], self.batch.answer_positions[:, 1]] = True
         real = self.batch.attention_mask[:, 0].sum(-1) > 1
-        return (~busy & real).nonzero()[::3]
+        empty: Tensor = (~busy & real).nonzero()[::3]
+        return empty
 
 
 class Fit:
