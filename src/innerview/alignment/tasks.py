@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from innerview.alignment.labels import case_seed
 from innerview.alignment.records import Form, Piece, Record, Task, Text
 from innerview.alignment.templates import (
     LIST_SEPARATOR,
@@ -22,6 +23,7 @@ from innerview.alignment.templates import (
     phrases,
 )
 from innerview.data.tables import Catalogue
+from innerview.targets.protocol import Case
 
 __all__ = ["NO", "YES", "Asker", "Context", "title_list"]
 
@@ -104,6 +106,19 @@ class Asker:
             )
             for outcome, liked in judged
         ]  # fmt: skip
+
+    def judgements(
+        self, record: Record, outcomes: Sequence[str], *, parts: Sequence[str] | None = None
+    ) -> list[Record]:
+        """Interest questions in the form of another question, about its case or, with ``parts``,
+        about a case of only these parts.
+
+        Their answers are unknown: they are for asking, not for training.
+        """
+        seen = record.parts[: record.visible] if parts is None else tuple(parts)
+        rng = case_seed(0, Case(record.case_id, record.parts), f"judge-{record.form}")
+        context = Context(record.case_id, seen, len(seen))
+        return self.interest(context, record.form, [(o, True) for o in outcomes], rng)
 
     def attribution(
         self, context: Context, form: Form, outcome: str, part: str, rng: np.random.Generator

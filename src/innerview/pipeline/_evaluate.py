@@ -48,7 +48,7 @@ def evaluate(
 
     target = load_bundle(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
-    made_from = digest([target.fingerprint, surrogate.fingerprint, unaligned, seed, 1])
+    made_from = digest([target.fingerprint, surrogate.fingerprint, unaligned, seed, 2])
     path = run / "report" / "metrics.json"
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))

@@ -5,7 +5,7 @@ features and its second as the closed-form ridge solution onto what the slot sho
 title's embeddings for a part or outcome; the titles of the target's top answers for a case), so
 training does not begin blind. The straight path is an isometry: it keeps the angles between
 vectors, which the network, fitted to titles, forgets, and it is the same for all kinds, so that
-a case and an outcome can be compared. Each has half of the energy. Outputs are norm-matched to
+a case and an outcome can be compared. It has a quarter of the energy. Outputs are norm-matched to
 the token embeddings they stand among.
 
 Axes: S slots, d width of the target's vectors, m features, h width of the surrogate.

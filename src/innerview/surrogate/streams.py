@@ -131,7 +131,7 @@ class Fit:
         scale = scale + 1e-3 * scale.mean()
         x = x / scale
         gram = x.T @ x + ridge * len(x) * torch.eye(x.shape[1])
-        into = torch.linalg.solve(gram, x.T @ missing) / scale[:, None]
+        into: Tensor = torch.linalg.solve(gram, x.T @ missing) / scale[:, None]
         for i, own in enumerate(features):
             self.written[i] += own @ into
         return into

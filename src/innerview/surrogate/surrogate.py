@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from innerview.alignment.records import Record
-from innerview.alignment.tasks import NO, YES
+from innerview.alignment.tasks import NO, YES, Asker
 from innerview.data.tables import Catalogue
 from innerview.errors import SurrogateError
 from innerview.surrogate.base import BaseModel, DtypeName, load_base
@@ -50,10 +51,10 @@ __all__ = ["Surrogate"]
 
 _VERSION = 1
 _PROSE_TOKENS = 320
-_N_RETRIEVED = 5
+_N_RETRIEVED, _N_CANDIDATES = 5, 20
+_JUDGED = ("interest", "ranking", "attribution")
 _MEMORY_FRAC = 0.25
 """Of a time budget, for writing the memory."""
-_SEVERAL = ("retrieval", "ranking", "history")
 
 
 class Surrogate:
@@ -344,13 +345,8 @@ class Surrogate:
         return self.encoder.frame.end_of_answer[0]
 
     def _constraint(self, record: Record) -> Constraint:
-        outcomes, parts, label = self.target.outcomes, self.target.parts, record.label
         seen = set(record.parts[: record.visible])
         match record.task:
-            case "ranking":
-                return OneOf(self._trie(outcomes, label["shown"]), self._end)
-            case "attribution":
-                return OneOf(self._trie(parts, sorted(seen)), self._end)
             case "history":
                 return OneOf(self._part_trie, self._end)
             case "item_title" | "item_similar":
@@ -372,16 +368,68 @@ class Surrogate:
         Retrieval gives up to five outcome ids, best first; ranking and history lists of ids;
         interest the probability of yes; item_title, item_similar and attribution one id; other
         tasks text.
+
+        A language model judges better than it names. So retrieval weighs what is named by a
+        judgement of it, as in the interest task; ranking goes by judgement alone; and the part
+        that matters most is the one which, kept alone, speaks most for the outcome.
         """
         values: list[Any] = [None] * len(records)
-        yes_no = [i for i, r in enumerate(records) if r.task == "interest"]
-        for i, p in zip(yes_no, self._probabilities([records[i] for i in yes_no]), strict=True):
-            values[i] = p
-        rest = [i for i, r in enumerate(records) if r.task != "interest"]
-        decoded = self._decode([records[i] for i in rest], batch_size, max_new_tokens)
-        for i, found in zip(rest, decoded, strict=True):
+        told = [i for i, r in enumerate(records) if r.task not in _JUDGED]
+        decoded = self._decode([records[i] for i in told], batch_size, max_new_tokens)
+        for i, found in zip(told, decoded, strict=True):
             values[i] = found
+        judged = [i for i, r in enumerate(records) if r.task in {*_JUDGED, "retrieval"}]
+        asked = [self._judgements(records[i], values[i]) for i in judged]
+        odds = iter(self._odds([question for own in asked for question in own]))
+        for i, own in zip(judged, asked, strict=True):
+            values[i] = self._verdict(records[i], values[i], [next(odds) for _ in own])
         return values
+
+    @cached_property
+    def _askers(self) -> Mapping[bool, Asker]:
+        """By whether their words were kept out of training."""
+        return {
+            held: Asker(self.target.outcomes, self.target.parts, heldout=held)
+            for held in (False, True)
+        }
+
+    def _judgements(
+        self, record: Record, named: Sequence[tuple[str, float]] | None
+    ) -> Sequence[Record]:
+        """The yes-or-no questions that a record comes down to."""
+        asker = self._askers[record.heldout_phrasing]
+        match record.task:
+            case "retrieval":
+                return asker.judgements(record, [outcome for outcome, _ in named or ()])
+            case "ranking":
+                return asker.judgements(record, record.label["shown"])
+            case "attribution":
+                outcome = [record.label["outcome"]]
+                return [
+                    question
+                    for part in _distinct_parts(record)
+                    for question in asker.judgements(record, outcome, parts=[part])
+                ]
+            case _:
+                return [record]
+
+    def _verdict(
+        self, record: Record, named: Sequence[tuple[str, float]] | None, odds: Sequence[float]
+    ) -> Any:
+        """What the log-odds of its yes-or-no questions say to a record."""
+        match record.task:
+            case "retrieval":
+                # Bayes' rule: how likely it was named, times the odds, as new evidence.
+                found = [
+                    (o, score + own) for (o, score), own in zip(named or (), odds, strict=True)
+                ]
+                return _best_first(found)[:_N_RETRIEVED]
+            case "ranking":
+                return _best_first(zip(record.label["shown"], odds, strict=True))
+            case "attribution":
+                return _best_first(zip(_distinct_parts(record), odds, strict=True))[0]
+            case _:
+                return 1 / (1 + math.exp(-odds[0]))
 
     def write(
         self,
@@ -416,7 +464,7 @@ class Surrogate:
         return Sentences(tries, self._end)
 
     def _decode(self, records: Sequence[Record], batch_size: int, max_new_tokens: int) -> list[Any]:
-        """What each answer means, by its constraint."""
+        """What each answer means, by its constraint; for retrieval, ids with log-probabilities."""
         constraints = [self._constraint(r) for r in records]
         found = decode(
             self.model, [self._prompt(r) for r in records], constraints,
@@ -425,8 +473,11 @@ class Surrogate:
         )  # fmt: skip
         values: list[Any] = []
         for record, constraint, beams in zip(records, constraints, found, strict=True):
-            if record.task in _SEVERAL:
+            if record.task == "history":
                 values.append(tuple(b.value for b in beams if b.complete))
+                continue
+            if record.task == "retrieval":
+                values.append([(b.value, b.score) for b in beams if b.complete])
                 continue
             value = beams[0].value if beams[0].complete else constraint.value(beams[0].tokens)
             values.append(self._text(value) if isinstance(constraint, Free) else value)
@@ -437,9 +488,7 @@ class Surrogate:
         """How many answers are wanted: for several, the likeliest, likeliest first."""
         match record.task:
             case "retrieval":
-                return _N_RETRIEVED
-            case "ranking":
-                return len(record.label["shown"])
+                return _N_CANDIDATES
             case "history":
                 return max(1, len(set(record.parts[: record.visible])))
             case _:
@@ -453,8 +502,8 @@ class Surrogate:
         (tree,) = trees_of([record], self.encoder, self.vectors, with_answer=False)
         return tree
 
-    def _probabilities(self, records: Sequence[Record], *, rows_per_batch: int = 8) -> list[float]:
-        """Probability of yes against no, every question of a case in one packed pass."""
+    def _odds(self, records: Sequence[Record], *, rows_per_batch: int = 8) -> list[float]:
+        """Log-odds of yes against no, every question of a case in one packed pass."""
         if not records:
             return []
         yes, no = (self.encoder.text(f" {word}")[0] for word in (YES, NO))
@@ -470,12 +519,21 @@ class Surrogate:
             logits = self.model.run(batch)
             first = torch.ones(len(batch.answer_records), dtype=torch.bool)
             first[1:] = batch.answer_records[1:] != batch.answer_records[:-1]
-            odds = logits[first][:, yes] - logits[first][:, no]
-            found += torch.sigmoid(odds).tolist()
+            found += (logits[first][:, yes] - logits[first][:, no]).tolist()
         out = [0.0] * len(records)
-        for i, p in zip(order, found, strict=True):
-            out[i] = p
+        for i, odds in zip(order, found, strict=True):
+            out[i] = odds
         return out
+
+
+def _distinct_parts(record: Record) -> list[str]:
+    """Of those that a question may look back at."""
+    return list(dict.fromkeys(record.parts[: record.visible]))
+
+
+def _best_first(scored: Iterable[tuple[str, float]]) -> tuple[str, ...]:
+    """Ids by falling score; ties keep their order."""
+    return tuple(one for one, _ in sorted(scored, key=lambda pair: -pair[1]))
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
