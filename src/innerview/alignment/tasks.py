@@ -67,8 +67,8 @@ class Asker:
     ) -> Record:
         """Which of some outcomes, shown in random order, does the target rank first?
 
-        The whole order is read off how likely each is to be the answer, which costs one short
-        answer instead of a long list (FIRST, Reddy et al., arXiv 2406.15657).
+        The others are alternatives, each with its share, so one short answer teaches the order
+        that a list would spell out at length.
         """
         shown = [ranked[i] for i in rng.permutation(len(ranked))]
         listed: list[Piece] = []

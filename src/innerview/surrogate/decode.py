@@ -269,7 +269,7 @@ def decode(
     *,
     n_beams: int | Sequence[int] = 1,
     max_new_tokens: int = 64,
-    batch_size: int = 48,
+    batch_size: int = 96,
 ) -> list[list[Beam]]:
     """Best completions of each prompt under its constraint, best first.
 
@@ -283,21 +283,33 @@ def decode(
         constraints: one per prompt.
         n_beams: for all prompts, or one per prompt; also how many completions come back.
         max_new_tokens: after these a beam is given back as it is.
-        batch_size: prompts decoded together.
+        batch_size: most beams decoded together, unless one prompt has more.
     """
     beams = [n_beams] * len(prompts) if isinstance(n_beams, int) else list(n_beams)
     out: list[list[Beam]] = [[] for _ in prompts]
     order = sorted(
         range(len(prompts)), key=lambda i: (len(prompts[i].context.ids), *_key(prompts[i]))
     )
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
+    for chosen in _batches(order, beams, batch_size):
         groups = [_Group(constraints[i], beams[i], [Beam()]) for i in chosen]
         _decode_batch(model, [prompts[i] for i in chosen], groups, max_new_tokens)
         for i, group in zip(chosen, groups, strict=True):
             found = sorted(group.done or group.live, key=lambda beam: -beam.score)
             out[i] = found[: beams[i]]
     return out
+
+
+def _batches(order: Sequence[int], beams: Sequence[int], most: int) -> list[list[int]]:
+    """Prompts cut into batches of at most so many beams, in order; each has at least one."""
+    batches: list[list[int]] = []
+    width = 0
+    for i in order:
+        if not batches or width + beams[i] > most:
+            batches.append([])
+            width = 0
+        batches[-1].append(i)
+        width += beams[i]
+    return batches
 
 
 def _key(prompt: Tree) -> tuple[tuple[int, ...], tuple[tuple[int, str, str], ...]]:

@@ -360,7 +360,7 @@ class Surrogate:
         self,
         records: Sequence[Record],
         *,
-        batch_size: int = 48,
+        batch_size: int = 96,
         max_new_tokens: int = _PROSE_TOKENS,
     ) -> list[Any]:
         """Answers by id, in the order of the records.
