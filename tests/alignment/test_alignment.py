@@ -68,7 +68,7 @@ records = st.builds(
 
 
 @given(st.lists(records, max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_records_survive_a_round_trip(
     tmp_path_factory: pytest.TempPathFactory, own: list[Record]
 ) -> None:

@@ -25,7 +25,7 @@ SEEDS = {
 }
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     suffix=st.sampled_from(sorted(SEEDS)),
     at=st.floats(0, 1, exclude_max=True),

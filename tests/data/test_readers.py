@@ -49,7 +49,7 @@ def events(tmp_path: Path, *rows: str) -> Path:
     return path
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(pairs=st.lists(st.tuples(ids, ids), min_size=1, max_size=8, unique=True))
 def test_ids_survive_every_format_byte_for_byte(pairs: list[tuple[str, str]]) -> None:
     users, items = (list(column) for column in zip(*pairs, strict=True))
@@ -63,7 +63,7 @@ def test_ids_survive_every_format_byte_for_byte(pairs: list[tuple[str, str]]) ->
             assert rows == pairs, suffix
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(item_ids=st.lists(ids, min_size=1, max_size=6, unique=True), titles=st.data())
 def test_catalogue_titles_are_unique_and_never_empty(
     item_ids: list[str], titles: st.DataObject

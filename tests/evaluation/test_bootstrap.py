@@ -13,7 +13,7 @@ from innerview.evaluation.bootstrap import Figure, bootstrap_auc, bootstrap_mean
 from innerview.evaluation.metrics import auc
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1), st.integers(0, 6).map(str), st.booleans()),

@@ -21,7 +21,7 @@ class _Opaque(nn.Module):
 
 
 @given(st.integers(1, 150), st.integers(0, 2**16))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_fused_loss_and_its_gradient_are_those_of_plain_cross_entropy(
     n: int, seed: int
 ) -> None:

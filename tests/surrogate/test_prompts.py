@@ -47,7 +47,7 @@ def _whole(encoder: PromptEncoder, record: Record) -> tuple[list[int], list[bool
 
 @pytest.mark.parametrize("family", FAMILIES)
 @given(title=titles, form=st.sampled_from(FORMS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_special_token_is_read_out_of_a_title(family: Family, title: str, form: Form) -> None:
     encoder, plain = _encoder(family, title), _encoder(family, "Alien")
     special = set(encoder.tokenizer.all_special_ids)

@@ -107,7 +107,7 @@ class Surrogate:
         )
         rows = list(pack_rows(trees, max_tokens=settings.max_tokens))
         fitted = rows[: self._n_memory_rows(rows, settings)]
-        explained |= self.memorize(fitted, kept=folder / "memory.safetensors")
+        remembered = self.memorize(fitted, kept=folder / "memory.safetensors")
         if settings.max_seconds is not None:
             left = settings.max_seconds - (time.perf_counter() - began)
             settings = replace(settings, max_seconds=max(1.0, left))
@@ -119,6 +119,7 @@ class Surrogate:
             "training": asdict(summary),
             "settings": asdict(settings),
             "projector_start": {k: round(v, 4) for k, v in explained.items()},
+            "memory": remembered,
             "n_records": sum(len(g) for g in groups),
         }
         return summary
