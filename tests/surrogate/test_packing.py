@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from innerview.alignment.records import FORMS, Form, Record
 from innerview.errors import SlotMismatchError
-from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
+from innerview.surrogate.packing import Tree, collate, pack_in_order, pack_rows, trees_of
 from innerview.surrogate.projector import splice
 from innerview.surrogate.prompts import Encoded
 from innerview.surrogate.surrogate import Surrogate
@@ -102,6 +103,15 @@ def test_rows_hold_every_tree_once_and_never_too_much(sizes: list[int], limit: i
     rows = list(pack_rows(trees, max_tokens=limit, open_rows=4))
     assert sorted(id(t) for row in rows for t in row) == sorted(id(t) for t in trees)
     assert all(sum(len(t) for t in row) <= limit for row in rows)
+
+
+@given(st.lists(st.integers(1, 40), max_size=60), st.integers(40, 90))
+def test_rows_in_order_are_full_before_the_next_begins(sizes: list[int], limit: int) -> None:
+    trees = [_tree(n) for n in sizes]
+    rows = list(pack_in_order(trees, max_tokens=limit))
+    assert [tree for row in rows for tree in row] == trees
+    for row, following in itertools.pairwise(rows):
+        assert sum(map(len, row)) <= limit < sum(map(len, row)) + len(following[0])
 
 
 def test_splice_overwrites_the_slots_and_nothing_else() -> None:

@@ -22,7 +22,7 @@ from innerview.alignment.records import TASKS, Record
 from innerview.surrogate.prompts import Encoded, PromptEncoder, SlotRef
 from innerview.surrogate.vectors import KINDS, VectorTable
 
-__all__ = ["Batch", "Branch", "Tree", "collate", "pack_rows", "trees_of"]
+__all__ = ["Batch", "Branch", "Tree", "collate", "pack_in_order", "pack_rows", "trees_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,20 @@ def pack_rows(
                 fullest = max(range(len(rows)), key=lambda i: rows[i][0])
                 yield rows.pop(fullest)[1]
     yield from (row for _, row in rows)
+
+
+def pack_in_order(trees: Iterable[Tree], *, max_tokens: int) -> Iterator[list[Tree]]:
+    """Rows of at most ``max_tokens`` that hold the trees exactly in order."""
+    row: list[Tree] = []
+    used = 0
+    for tree in trees:
+        if row and used + len(tree) > max_tokens:
+            yield row
+            row, used = [], 0
+        row.append(tree)
+        used += len(tree)
+    if row:
+        yield row
 
 
 class _Rows:

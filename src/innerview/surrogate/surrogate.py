@@ -39,7 +39,7 @@ from innerview.surrogate.memory import (
     edits_to_tensors,
     write_memory,
 )
-from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
+from innerview.surrogate.packing import Tree, collate, pack_in_order, pack_rows, trees_of
 from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
 from innerview.surrogate.start import add_lora, fit_projectors
@@ -510,7 +510,7 @@ class Surrogate:
         yes, no = (self.encoder.text(f" {word}")[0] for word in (YES, NO))
         order = sorted(range(len(records)), key=lambda i: repr(records[i].context_key))
         trees = trees_of([records[i] for i in order], self.encoder, self.vectors)
-        rows = list(pack_rows(trees, max_tokens=512, open_rows=0))
+        rows = list(pack_in_order(trees, max_tokens=512))
         found: list[float] = []
         for start in range(0, len(rows), rows_per_batch):
             batch = collate(
