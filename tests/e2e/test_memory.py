@@ -23,16 +23,16 @@ def test_titles_and_slots_tell_their_vectors_and_the_case(tmp_path: Path) -> Non
     shipped = pipeline.shipped_folder()
     target = load_bundle(shipped / "target")
     every = read_cases(shipped).train
-    cases = [every[i] for i in np.random.default_rng(0).permutation(len(every))[:60]]
+    cases = [every[i] for i in np.random.default_rng(0).permutation(len(every))[:120]]
     mixture = MixtureSettings(attribution_frac=0.0)
     groups = case_records(target, cases, mixture, LabelSettings(n_interest=6))
     surrogate = Surrogate(load_base(), target)
     surrogate.start(groups, features=256)
     trees = (t for g in groups for t in trees_of(g, surrogate.encoder, surrogate.vectors))
-    rows = list(pack_rows(trees, max_tokens=480))[:80]
+    rows = list(pack_rows(trees, max_tokens=480))[:160]
     explained = surrogate.memorize(rows, kept=tmp_path / "memory.safetensors")
     # Shares of the variance in prompts that nothing was fitted to; knowing nothing gives 0, and
     # so does the case where a token is not handed what the one before it mentioned.
     print(explained)
-    assert explained["mention"] > 0.15
-    assert explained["case"] > 0.15
+    assert explained["mention"] > 0.2
+    assert explained["case"] > 0.2
