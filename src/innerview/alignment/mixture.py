@@ -43,6 +43,9 @@ class MixtureSettings:
         default_factory=lambda: {"behavior": 0.45, "intention": 0.30, "hybrid": 0.25}
     )
     """Share of windows asked in each form; behavior has most to learn and starts from nothing."""
+    max_cases: int = 5000
+    """Cases that are asked about, drawn at random: an hour of CPU training reads no more, and
+    asking about all of a large table would take longer than the training."""
     windows_per_case: int = 3
     min_visible: int = 3
     """parts"""

@@ -54,8 +54,9 @@ def label(
         say(Event("labels", "unchanged, kept"))
         return folder
     began = target.queries.used
-    say(Event("labels", f"asking the target about {len(cases.train):,} cases"))
-    shuffled = [cases.train[i] for i in np.random.default_rng(seed).permutation(len(cases.train))]
+    order = np.random.default_rng(seed).permutation(len(cases.train))[: mixture.max_cases]
+    shuffled = [cases.train[i] for i in order]
+    say(Event("labels", f"asking the target about {len(shuffled):,} cases"))
     groups = case_records(target, shuffled, mixture, labels)
     groups += item_records(target, mixture)
     prose = [as_seen(c, target) for c in shuffled[: mixture.n_prose]]
