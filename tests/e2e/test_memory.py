@@ -33,6 +33,5 @@ def test_titles_and_slots_tell_their_vectors_and_the_case(tmp_path: Path) -> Non
     explained = surrogate.memorize(rows, kept=tmp_path / "memory.safetensors")
     # Shares of the variance in prompts that nothing was fitted to; knowing nothing gives 0, and
     # so does the case where a token is not handed what the one before it mentioned.
-    print(explained)
     assert explained["mention"] > 0.2
     assert explained["case"] > 0.2

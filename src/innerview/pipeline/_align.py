@@ -54,8 +54,8 @@ def label(
         say(Event("labels", "unchanged, kept"))
         return folder
     began = target.queries.used
-    order = np.random.default_rng(seed).permutation(len(cases.train))[: mixture.max_cases]
-    shuffled = [cases.train[i] for i in order]
+    drawn = np.random.default_rng(seed).permutation(len(cases.train))[: mixture.max_cases]
+    shuffled = [cases.train[i] for i in drawn]
     say(Event("labels", f"asking the target about {len(shuffled):,} cases"))
     groups = case_records(target, shuffled, mixture, labels)
     groups += item_records(target, mixture)
