@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from innerview.surrogate.decode import (
     decode,
 )
 from innerview.surrogate.packing import collate, trees_of
+from innerview.surrogate.prompts import Encoded
 from innerview.surrogate.surrogate import Surrogate
 
 END = 99
@@ -105,22 +107,43 @@ def test_wide_beams_find_the_likeliest_outcomes_of_the_whole_catalogue(
             assert beam.score == pytest.approx(scores[beam.value], abs=1e-4)
 
 
+@pytest.fixture
+def widths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Tokens of the longest row in every pass, in order; the first two read the prompt."""
+    seen: list[int] = []
+    real = module._Cache._append
+
+    def watched(self: module._Cache, pieces: list[Encoded], *rest: Any) -> torch.Tensor:
+        seen.append(max(len(piece.ids) for piece in pieces))
+        return real(self, pieces, *rest)
+
+    monkeypatch.setattr(module._Cache, "_append", watched)
+    return seen
+
+
 def test_what_is_forced_is_read_in_one_pass(
-    surrogate: Surrogate, groups: list[list[Record]], monkeypatch: pytest.MonkeyPatch
+    surrogate: Surrogate, groups: list[list[Record]], widths: list[int]
 ) -> None:
     prompt = surrogate._prompt(_retrieval(groups)[0])
-    titles = {"a": [11, 12, 13, 14, 15], "b": [11, 16, 17, 18]}
-    passes: list[int] = []
-    real = module._Cache.step
+    titles = {"a": [11, 12, 13, 14], "b": [11, 12, 13, 15, 16, 17]}
+    decode(surrogate.model, [prompt], [OneOf(Trie(titles), end=2)], n_beams=2)
+    # The first three tokens are shared, the fourth settles the title, and the end is never read.
+    assert widths[2:] == [3, 3]
 
-    def counted(self: module._Cache, parents: object, moves: list[module._Move]) -> list[float]:
-        passes.append(len(moves[0].feed))
-        return real(self, parents, moves)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module._Cache, "step", counted)
-    ((beam,),) = decode(surrogate.model, [prompt], [OneOf(Trie(titles), end=2)])
-    # The first token is shared, the second settles the title, and the end is never read.
-    assert passes == [1, len(titles[beam.value]) - 1]
+def test_an_ending_is_read_only_while_there_is_hope_for_it(
+    surrogate: Surrogate, groups: list[list[Record]], widths: list[int]
+) -> None:
+    prompt = surrogate._prompt(_retrieval(groups)[0])
+    piece = module._PIECE
+    titles = {"short": [11], "other": [12, 13], "long": [12, 14, *[15] * (3 * piece - 1)]}
+    constraint = OneOf(Trie(titles), end=2)
+    two, all_three = (decode(surrogate.model, [prompt], [constraint], n_beams=n)[0] for n in (2, 3))
+    assert {beam.value for beam in two} == {"short", "other"}
+    assert [(b.value, pytest.approx(b.score, abs=1e-4)) for b in all_three[:2]] == [
+        (b.value, b.score) for b in two
+    ]
+    assert widths[2:] == [1, 1, piece, *widths[:2], 1, 1, piece, piece, piece]
 
 
 def test_answers_do_not_depend_on_the_batch(

@@ -20,7 +20,7 @@ from innerview.targets import load_bundle
 __all__ = ["evaluate"]
 
 _OF_VECTORS = ("history", "item_title")
-_SHARD = 20
+_SHARD = 10
 
 
 def evaluate(

@@ -8,6 +8,7 @@ Axes: N prompts, C distinct contexts among them, K beams, V vocabulary.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,10 @@ __all__ = [
 _END = -1
 _FORCED_AT_ONCE = 128
 """Positions whose logits are held together, so that long forced stretches need little memory."""
+_ENDINGS_AT_ONCE = 24
+"""Beams that are read to their end together, beside the others; their cache is a copy."""
+_PIECE = 8
+"""Tokens of an ending that are read before its beam is weighed against the answers found."""
 
 
 class Trie:
@@ -166,15 +171,24 @@ class _Move:
     """What one beam reads next: the token chosen for it and, behind it, those that must follow.
 
     Attributes:
-        parent: place among its prompt's live beams of the beam it grew from.
+        group: whose beam it is.
+        beam: with the choice made; what is forced is not in its score before it is read.
+        parent: place among all live beams of the beam it grew from.
         feed: tokens to read.
         forced: what must follow each of the first of them; one shorter than ``feed``, or as long
             where the last one completes the answer and need not be read.
     """
 
+    group: _Group
+    beam: Beam
     parent: int
     feed: tuple[int, ...]
     forced: tuple[int, ...]
+
+    @property
+    def hopeful(self) -> bool:
+        """Whether the beam may still be among the answers; its score can only fall."""
+        return self.beam.score > self.group.worst
 
 
 @dataclass(slots=True)
@@ -186,7 +200,7 @@ class _Group:
     live: list[Beam]
     done: list[Beam] = field(default_factory=list)
 
-    def advance(self, log_probs: Tensor) -> list[_Move]:
+    def advance(self, log_probs: Tensor, first_row: int) -> list[_Move]:
         """Extend every live beam by one choice and all that it forces.
 
         A title is settled after a token or two; reading the rest of it at once, instead of token
@@ -194,18 +208,19 @@ class _Group:
 
         Args:
             log_probs: (live beams, V).
+            first_row: place of the first of them among the live beams of all groups.
 
         Returns:
-            One move for each beam that lives on, in the order of ``live``.
+            One move for each beam that is to be read further. ``live`` is empty afterwards.
         """
-        grown: list[tuple[_Move, Beam]] = []
+        moves: list[_Move] = []
         for score, at, token in self._options(log_probs):
-            if len(grown) == self.n_beams:
+            if len(moves) == self.n_beams:
                 break
             beam = Beam((*self.live[at].tokens, token), score)
             follow = self._follow(beam)
             if beam.complete:
-                self.done.append(beam)
+                self.finish(beam)
                 continue
             forced: list[int] = []
             while len(follow) == 1 and not beam.complete:
@@ -213,24 +228,18 @@ class _Group:
                 beam.tokens = (*beam.tokens, follow[0])
                 follow = self._follow(beam)
             feed = (token, *(forced[:-1] if beam.complete else forced))
-            grown.append((_Move(at, feed, tuple(forced)), beam))
-        kept = [(move, beam) for move, beam in grown if beam.score > self._worst()]
-        self.live = [beam for _, beam in kept]
-        return [move for move, _ in kept]
+            moves.append(_Move(self, beam, first_row + at, feed, tuple(forced)))
+        self.live = []
+        return [move for move in moves if move.hopeful]
 
-    def settle(self, forced: Sequence[float]) -> list[int]:
-        """Add what the forced tokens of each live beam cost; complete beams move to ``done``.
+    def finish(self, beam: Beam) -> None:
+        """Take a complete beam among the answers, if it is good enough."""
+        self.done = sorted([*self.done, beam], key=lambda one: -one.score)[: self.n_beams]
 
-        Returns:
-            Places, in the former ``live``, of the beams that go on.
-        """
-        for beam, cost in zip(self.live, forced, strict=True):
-            beam.score += cost
-        self.done += [beam for beam in self.live if beam.complete]
-        worst = self._worst()
-        kept = [at for at, beam in enumerate(self.live) if not beam.complete and beam.score > worst]
-        self.live = [self.live[at] for at in kept]
-        return kept
+    @property
+    def worst(self) -> float:
+        """Score of the worst answer that will come back, once there are enough."""
+        return self.done[-1].score if len(self.done) == self.n_beams else -math.inf
 
     def _follow(self, beam: Beam) -> list[int]:
         """Tokens that may follow, none where anything may; an answer that ends gets its value."""
@@ -240,12 +249,6 @@ class _Group:
         if not allowed:
             beam.complete, beam.value = True, self.constraint.value(beam.tokens)
         return sorted(set(allowed))
-
-    def _worst(self) -> float:
-        """Score of the worst answer that will come back, once there are enough."""
-        self.done.sort(key=lambda beam: -beam.score)
-        del self.done[self.n_beams :]
-        return self.done[-1].score if len(self.done) == self.n_beams else -math.inf
 
     def _options(self, log_probs: Tensor) -> list[tuple[float, int, int]]:
         """(score, beam, token) of every allowed extension, best first, ties by beam and token."""
@@ -324,25 +327,27 @@ def _decode_batch(
 ) -> None:
     cache = _Cache(model, prompts)
     for _ in range(max_new_tokens):
-        parents: list[int] = []
         moves: list[_Move] = []
         row = 0
         for group in groups:
             n = len(group.live)
-            new = group.advance(cache.log_probs[row : row + n])
-            parents += [row + move.parent for move in new]
-            moves += new
+            moves += group.advance(cache.log_probs[row : row + n], row)
             row += n
+        # Endings first, and of these the short ones: the answers that they are shut out many of
+        # the rest, which need not be read then.
+        endings = [move for move in moves if move.beam.complete]
+        endings.sort(key=lambda move: len(move.feed))
+        for at in range(0, len(endings), _ENDINGS_AT_ONCE):
+            cache.read_endings([m for m in endings[at : at + _ENDINGS_AT_ONCE] if m.hopeful])
+        moves = [move for move in moves if not move.beam.complete and move.hopeful]
         if not moves:
             break
-        costs = cache.step(parents, moves)
-        row, going_on = 0, []
-        for group in groups:
-            n = len(group.live)
-            going_on += [row + at for at in group.settle(costs[row : row + n])]
-            row += n
+        cache.step(moves)
+        going_on = [at for at, move in enumerate(moves) if move.hopeful]
         if not going_on:
             break
+        for at in going_on:
+            moves[at].group.live.append(moves[at].beam)
         cache.keep(going_on)
 
 
@@ -379,16 +384,55 @@ class _Cache:
         self._last = states[:, -1]
         self.keep(range(len(prompts)))
 
-    def step(self, parents: Sequence[int], moves: Sequence[_Move]) -> list[float]:
-        """Follow some rows, each by its move; returns the log-probability of what was forced."""
-        self._select([self._going_on[at] for at in parents])
-        pieces = [Encoded(move.feed) for move in moves]
-        states = self._append(pieces, [-1] * len(moves), self.next_position)
+    def step(self, moves: Sequence[_Move]) -> None:
+        """Follow some rows, each by its move, and add to the beams' scores what was forced."""
+        self._select([self._going_on[move.parent] for move in moves])
+        feeds = [move.feed for move in moves]
+        states = self._append([Encoded(f) for f in feeds], [-1] * len(moves), self.next_position)
+        self._charge(states, moves, feeds, [move.forced for move in moves])
+        self._last = states[:, -1]
+
+    def read_endings(self, moves: Sequence[_Move]) -> None:
+        """Read answers to their ends, on a copy of their rows, as long as there is hope for them;
+        those that come through are their groups' answers."""
+        if not moves:
+            return
+        side = self._copy([self._going_on[move.parent] for move in moves])
+        at = 0
+        while moves:
+            feeds = [move.feed[at : at + _PIECE] for move in moves]
+            forced = [move.forced[at : at + _PIECE] for move in moves]
+            states = side._append(
+                [Encoded(f) for f in feeds], [-1] * len(moves), side.next_position
+            )
+            self._charge(states, moves, feeds, forced)
+            at += _PIECE
+            for move in moves:
+                if len(move.feed) <= at:
+                    move.group.finish(move.beam)
+            left = [i for i, m in enumerate(moves) if len(m.feed) > at and m.hopeful]
+            moves = [moves[i] for i in left]
+            if moves:
+                side._select(left)
+
+    def _charge(
+        self,
+        states: Tensor,
+        moves: Sequence[_Move],
+        feeds: Sequence[Sequence[int]],
+        forced: Sequence[Sequence[int]],
+    ) -> None:
+        """Add to each beam's score the log-probability of what was forced behind what was read.
+
+        Args:
+            states: (N, T, h), of each row's feed at its right end.
+            moves, feeds, forced: N of each.
+        """
         width = states.shape[1]
         at = [
-            (row, width - len(move.feed) + i, token)
-            for row, move in enumerate(moves)
-            for i, token in enumerate(move.forced)
+            (row, width - len(feed) + i, token)
+            for row, (feed, own) in enumerate(zip(feeds, forced, strict=True))
+            for i, token in enumerate(own)
         ]
         costs = torch.zeros(len(moves), device=self.device)
         for start in range(0, len(at), _FORCED_AT_ONCE):
@@ -398,8 +442,19 @@ class _Cache:
             logits = self.model.causal.lm_head(states[rows, columns]).float()
             chosen = logits.gather(1, tokens[:, None])[:, 0]
             costs.index_add_(0, rows, chosen - torch.logsumexp(logits, dim=-1))
-        self._last = states[:, -1]
-        return [float(cost) for cost in costs]
+        for move, cost in zip(moves, costs.tolist(), strict=True):
+            move.beam.score += cost
+
+    def _copy(self, rows: Sequence[int]) -> _Cache:
+        """Some rows as a cache of their own; this one stays as it is."""
+        from transformers import DynamicCache
+
+        side = copy.copy(self)
+        chosen = torch.tensor(rows, device=self.device)
+        side.cache = DynamicCache([(x.keys[chosen], x.values[chosen]) for x in self.cache.layers])
+        side.attend = self.attend[chosen]
+        side.next_position = self.next_position[chosen]
+        return side
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with some rows; their log-probabilities are computed only now."""
