@@ -11,6 +11,7 @@ from innerview.alignment.labels import LabelSettings
 from innerview.alignment.mixture import MixtureSettings, case_records
 from innerview.alignment.records import Record
 from innerview.errors import SurrogateError
+from innerview.surrogate import surrogate as surrogate_module
 from innerview.surrogate.memory import (
     Memory,
     apply_edits,
@@ -20,6 +21,7 @@ from innerview.surrogate.memory import (
 )
 from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
 from innerview.surrogate.surrogate import Surrogate
+from innerview.surrogate.train import TrainSettings
 from innerview.targets.protocol import Case
 from innerview.testing import ScriptedTarget, small_catalogue
 
@@ -85,6 +87,19 @@ def test_memory_is_written_once_and_kept(tmp_path: Path) -> None:
     kept.write_bytes(kept.read_bytes()[:-100])
     with pytest.raises(SurrogateError, match="align the surrogate anew"):
         third.memorize(_rows(third, groups), kept=kept)
+
+
+def test_too_few_prompts_leave_the_weights_alone_also_when_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups, settings = _records(14), TrainSettings(max_steps=1)
+    few, later, many = _deep(), _deep(), _deep()
+    few.align(groups, settings, folder=tmp_path / "few", features=64)
+    assert (few.edits, few.manifest["memory"]) == ([], {})
+    monkeypatch.setattr(surrogate_module, "_FEWEST_MEMORY_ROWS", 1)
+    later.align(groups, settings, folder=tmp_path / "few", features=64)
+    many.align(groups, settings, folder=tmp_path / "many", features=64)
+    assert not later.edits and many.edits
 
 
 @pytest.mark.parametrize(("kind", "layers"), [("llama", 3), ("qwen", LAYERS)])

@@ -34,6 +34,7 @@ from innerview.surrogate.decode import (
 )
 from innerview.surrogate.memory import (
     Edit,
+    Memory,
     apply_edits,
     edits_from_tensors,
     edits_to_tensors,
@@ -55,6 +56,8 @@ _N_RETRIEVED, _N_CANDIDATES = 5, 20
 _JUDGED = ("interest", "ranking", "attribution")
 _MEMORY_FRAC = 0.25
 """Of a time budget, for writing the memory."""
+_FEWEST_MEMORY_ROWS = 120
+"""Fitted to fewer, the memory is noise: it explains nothing of prompts that were left out."""
 
 
 class Surrogate:
@@ -145,45 +148,40 @@ class Surrogate:
         )  # fmt: skip
 
     def _n_memory_rows(self, rows: Sequence[Sequence[Tree]], settings: TrainSettings) -> int:
-        """How many rows to fit the memory to: as set, or what a part of the budget allows.
+        """How many rows to fit the memory to: as set, or what a part of the budget allows; none
+        where that is too few.
 
         A row costs the fit about as much as reading it costs.
         """
-        if settings.max_seconds is None or not settings.memory_rows:
-            return settings.memory_rows
-        batch = collate(rows[:4], self.vectors, pad_id=self.base.tokenizer.eos_token_id)
-        for _ in range(2):  # the first one warms up
-            began = time.perf_counter()
-            self.model.run(batch)
-            each = (time.perf_counter() - began) / len(rows[:4])
-        return min(settings.memory_rows, int(_MEMORY_FRAC * settings.max_seconds / each))
+        n = min(len(rows), settings.memory_rows)
+        if settings.max_seconds is not None and n >= _FEWEST_MEMORY_ROWS:
+            batch = collate(rows[:4], self.vectors, pad_id=self.base.tokenizer.eos_token_id)
+            for _ in range(2):  # the first one warms up
+                began = time.perf_counter()
+                self.model.run(batch)
+                each = (time.perf_counter() - began) / len(rows[:4])
+            n = min(n, int(_MEMORY_FRAC * settings.max_seconds / each))
+        return n if n >= _FEWEST_MEMORY_ROWS else 0
 
     def memorize(self, rows: Sequence[Sequence[Tree]], *, kept: Path) -> dict[str, float]:
         """Write what the target knows into the base weights, fitted to packed training rows.
 
         Args:
             rows: to fit to; nothing is written where there are none.
-            kept: a file for what was written; if it exists, that is written again.
+            kept: a file for what was written, also if that is nothing; if it exists, the same is
+                written again, so that a training which goes on does so on the same weights.
 
         Returns:
             The share of variance explained, by kind.
         """
-        if not rows or self.model.projectors is None:
+        if self.model.projectors is None:
             return {}
         if kept.exists():
             self._remember(kept)
             with safe_open(kept, "pt") as file:
                 explained: dict[str, float] = json.loads(file.metadata()["explained"])
             return explained
-        pad, device = self.base.tokenizer.eos_token_id, next(self.model.parameters()).device
-        self.model.to("cpu")
-        memory = write_memory(
-            self.model,
-            [collate(rows[i : i + 4], self.vectors, pad_id=pad) for i in range(0, len(rows), 4)],
-            yes=self.encoder.text(f" {YES}")[0],
-            no=self.encoder.text(f" {NO}")[0],
-        )
-        self.model.to(device)
+        memory = self._fit_memory(rows) if rows else Memory()
         self.edits = memory.edits
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f".{kept.name}.part")
@@ -193,6 +191,18 @@ class Surrogate:
         )  # fmt: skip
         part.replace(kept)
         return memory.explained
+
+    def _fit_memory(self, rows: Sequence[Sequence[Tree]]) -> Memory:
+        pad, device = self.base.tokenizer.eos_token_id, next(self.model.parameters()).device
+        self.model.to("cpu")
+        memory = write_memory(
+            self.model,
+            [collate(rows[i : i + 4], self.vectors, pad_id=pad) for i in range(0, len(rows), 4)],
+            yes=self.encoder.text(f" {YES}")[0],
+            no=self.encoder.text(f" {NO}")[0],
+        )
+        self.model.to(device)
+        return memory
 
     def _remember(self, file: Path) -> None:
         """Apply the edits of a file to the base weights.
