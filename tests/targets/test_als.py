@@ -75,8 +75,14 @@ def test_same_seed_gives_the_same_target(groups: TrainingData, tmp_path: Path) -
 
 def test_training_stops_early_and_keeps_the_best_look(groups: TrainingData, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"max_iterations": 200, "step": 1, "patience": 2})
-    report = train_als(groups, tmp_path / "als", settings=settings).manifest.training  # type: ignore
-    looks = report["valid_ndcg10"]
+    told: list[tuple[int, float]] = []
+    target = train_als(
+        groups, tmp_path / "als", settings=settings, on_look=lambda *look: told.append(look)
+    )
+    looks = target.manifest.training["valid_ndcg10"]  # type: ignore[union-attr]
+    assert told == [
+        ((at + 1) * settings.step, pytest.approx(look, abs=1e-4)) for at, look in enumerate(looks)
+    ]  # type: ignore
     assert len(looks) < 200  # type: ignore[arg-type]
     assert max(looks) == looks[-3]  # type: ignore[index,arg-type]
 

@@ -57,13 +57,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def is_current(folder: Path, made_from: str) -> bool:
-    """Whether a stage's folder is complete and was made from the very same."""
+def is_current(folder: Path, made_from: str, *, key: str = "made_from") -> bool:
+    """Whether a stage's folder is complete and was made from the very same; ``key`` names the
+    part of it that is asked about."""
     try:
         done = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(done.get("made_from") == made_from)
+    return bool(done.get(key) == made_from)
 
 
 def finish(folder: Path, made_from: str, **more: Any) -> None:

@@ -54,17 +54,21 @@ def train_target(settings: RunSettings, say: Say) -> Path:
     out = settings.out / "target"
     loaded = _load(settings, say)
     frame = loaded.interactions.frame
-    made_from = digest(
+    trained_from = digest(
         {
             "data": hashlib.sha256(frame.write_csv().encode()).hexdigest(),
             "titles": digest(loaded.catalogue.titles),
             "target": settings.target,
             "split": settings.split,
             "seed": settings.seed,
-            "n_test": settings.n_test,
         }
     )
-    if is_current(settings.out / "labels", made_from) and (out / "manifest.json").exists():
+    made_from = digest([trained_from, settings.n_test])
+    labels = settings.out / "labels"
+    trained = (out / "manifest.json").exists() and is_current(
+        labels, trained_from, key="trained_from"
+    )
+    if trained and is_current(labels, made_from):
         say(Event("target", "unchanged, kept"))
         return out
     order = settings.target == "sasrec"
@@ -72,29 +76,40 @@ def train_target(settings: RunSettings, say: Say) -> Path:
     split = leave_one_out(loaded.interactions, how=how, seed=settings.seed)
     data = TrainingData.from_split(loaded.interactions, split, loaded.catalogue, how=how)
     say(Event("target", f"{len(data.train):,} cases, {len(loaded.catalogue):,} outcomes"))
-    target = _make_target(settings, data, out)
+    if trained:
+        say(Event("target", "unchanged, kept; the cases are split anew"))
+        target = load_bundle(out)
+    else:
+        # A target that a kill leaves here must not pass for the one that was here before.
+        (labels / "stage.json").unlink(missing_ok=True)
+        target = _make_target(settings, data, out, say)
+    # Whatever cuts this off now: the target is done, the cases are not.
+    write_json(labels / "stage.json", {"trained_from": trained_from})
     known = target.parts.index
     parts = {
         user: [i for i in items if i in known and i != split.test.get(user)]
         for user, items in loaded.interactions.histories().items()
     }
     cases = split_cases(parts, n_test=settings.n_test, seed=settings.seed)
-    write_cases(settings.out / "labels" / "cases.parquet", cases)
+    write_cases(labels / "cases.parquet", cases)
     popularity = Counter(item for items in data.train.values() for item in items)
-    write_json(settings.out / "labels" / "popularity.json", dict(popularity))
-    finish(settings.out / "labels", made_from, how=how, notes=loaded.notes)
+    write_json(labels / "popularity.json", dict(popularity))
+    finish(labels, made_from, trained_from=trained_from, how=how, notes=loaded.notes)
     return out
 
 
-def _make_target(settings: RunSettings, data: TrainingData, out: Path) -> BundleTarget:
+def _make_target(settings: RunSettings, data: TrainingData, out: Path, say: Say) -> BundleTarget:
+    def tell(rounds: int, ndcg10: float) -> None:
+        say(Event("target", f"NDCG@10 {ndcg10:.4f} on valid after {rounds} rounds"))
+
     if settings.target == "als":
         from innerview.targets.train_als import train_als
 
-        return train_als(data, out, seed=settings.seed, overwrite=True)
+        return train_als(data, out, seed=settings.seed, overwrite=True, on_look=tell)
     if settings.target == "sasrec":
         from innerview.targets.train_sasrec import train_sasrec
 
-        return train_sasrec(data, out, seed=settings.seed, overwrite=True)
+        return train_sasrec(data, out, seed=settings.seed, overwrite=True, on_look=tell)
     given = load_bundle(settings.target)
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(settings.target, out)

@@ -30,7 +30,7 @@ from innerview.targets.export import (
 from innerview.targets.manifest import AlsFoldIn
 from innerview.targets.metrics import evaluate
 from innerview.targets.protocol import Capabilities, Case, FloatArray
-from innerview.targets.training import TrainingData, sample_cases, training_report
+from innerview.targets.training import OnLook, TrainingData, sample_cases, training_report
 
 __all__ = ["AlsSettings", "train_als"]
 
@@ -63,11 +63,14 @@ def train_als(
     settings: AlsSettings | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    on_look: OnLook | None = None,
 ) -> BundleTarget:
     """Train ALS, stop early on valid NDCG@10, report on test, and write a bundle.
 
     The target is *defined* as seeing the last ``max_parts`` items; all its figures are made
     with the fold-in of exactly those. One thread and a fixed seed: the same vectors each time.
+
+    ``on_look`` is told how many iterations are done and what NDCG@10 on valid is.
 
     Raises:
         MissingExtraError: ``implicit`` is not installed.
@@ -76,7 +79,7 @@ def train_als(
     settings = settings or AlsSettings()
     started = time.perf_counter()
     with _one_thread():
-        model, valid_ndcg10 = _fit(data, settings, seed)
+        model, valid_ndcg10 = _fit(data, settings, seed, on_look)
         target = BundleTarget(_contents(data, settings, model.item_factors))
         check = _library_answers(model, target, data, settings, seed)
     seconds = time.perf_counter() - started
@@ -108,7 +111,9 @@ def _als_class() -> Any:
     return AlternatingLeastSquares
 
 
-def _fit(data: TrainingData, settings: AlsSettings, seed: int) -> tuple[Any, list[float]]:
+def _fit(
+    data: TrainingData, settings: AlsSettings, seed: int, on_look: OnLook | None
+) -> tuple[Any, list[float]]:
     """The model with the vectors of its best round, and valid NDCG@10 of every round."""
     model = _als_class()(
         factors=settings.factors,
@@ -129,6 +134,8 @@ def _fit(data: TrainingData, settings: AlsSettings, seed: int) -> tuple[Any, lis
         if not waited:
             best = model.item_factors.copy()
         looks.append(ndcg10)
+        if on_look is not None:
+            on_look((len(looks) - 1) * settings.step, ndcg10)
     model.item_factors, model._YtY = (best if best.size else model.item_factors), None
     return model, looks[1:]
 

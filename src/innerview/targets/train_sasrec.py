@@ -21,7 +21,7 @@ from innerview.errors import MissingExtraError
 from innerview.targets.bundle import BundleTarget
 from innerview.targets.export import Provenance, data_hash, save_bundle, versions_of
 from innerview.targets.metrics import evaluate
-from innerview.targets.training import TrainingData, sample_cases, training_report
+from innerview.targets.training import OnLook, TrainingData, sample_cases, training_report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,12 +68,15 @@ def train_sasrec(
     settings: SasrecSettings | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    on_look: OnLook | None = None,
 ) -> BundleTarget:
     """Train SASRec, stop early on valid NDCG@10, export to ONNX, report on test, write a bundle.
 
     Items that no training history holds are left out of the target's catalogue: SASRec has no
     vector for them. All figures come from the exported encoder, in evaluation mode; its largest
     difference from the library's own scores is in the report.
+
+    ``on_look`` is told how many epochs are done and what NDCG@10 on valid is.
 
     Raises:
         MissingExtraError: ``rectools`` with torch, or ``onnx``, is not installed.
@@ -85,7 +88,7 @@ def train_sasrec(
     data = data.known()
     started = time.perf_counter()
     with _quiet(settings.threads):
-        answers, looks = _fit(data, settings, seed)
+        answers, looks = _fit(data, settings, seed, on_look)
         contents = to_contents(answers)
         target = BundleTarget(contents)
         compared = sample_cases(data.test, settings.n_agreement_cases, seed=seed)
@@ -106,7 +109,7 @@ def train_sasrec(
 
 
 def _fit(
-    data: TrainingData, settings: SasrecSettings, seed: int
+    data: TrainingData, settings: SasrecSettings, seed: int, on_look: OnLook | None
 ) -> tuple[SasrecAnswers, list[float]]:
     """The model with the weights of its best look, and valid NDCG@10 of every look."""
     from innerview.targets.sasrec_export import SasrecAnswers
@@ -124,6 +127,8 @@ def _fit(
         if not waited:
             best = {k: v.clone() for k, v in answers.backbone.state_dict().items()}
         looks.append(ndcg10)
+        if on_look is not None:
+            on_look(epoch, ndcg10)
         if waited >= settings.patience and epoch >= settings.min_epochs:
             break
     answers.backbone.load_state_dict(best)

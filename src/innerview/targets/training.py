@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -15,7 +15,11 @@ from innerview.targets.baselines import item_knn, popularity
 from innerview.targets.metrics import HeldOut, Scorer, TopMetrics, constant_surrogate, evaluate
 from innerview.targets.protocol import Case
 
-__all__ = ["TrainingData", "held_out_from", "sample_cases", "training_report"]
+__all__ = ["OnLook", "TrainingData", "held_out_from", "sample_cases", "training_report"]
+
+
+OnLook = Callable[[int, float], None]
+"""Told, at every look at the valid cases, how many rounds are trained and their NDCG@10."""
 
 
 @dataclass(frozen=True, slots=True)

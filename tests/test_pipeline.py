@@ -1,0 +1,87 @@
+"""What a run keeps when it is started again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from innerview.alignment.cases import read_cases
+from innerview.pipeline import _target as stage
+from innerview.pipeline import train_target
+from innerview.pipeline._stage import RunSettings
+
+
+class Killed(BaseException):
+    """Like a kill: nothing catches it."""
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> RunSettings:
+    rows = ["user_id,item_id,timestamp"]
+    rows += [f"u{u},i{(u * 7 + k * k) % 12},{k}" for u in range(30) for k in range(8)]
+    (tmp_path / "events.csv").write_text("\n".join(rows) + "\n")
+    items = ["item_id,title", *(f"i{i},Title {i}" for i in range(12))]
+    (tmp_path / "items.csv").write_text("\n".join(items) + "\n")
+    return RunSettings(
+        tmp_path / "events.csv", tmp_path / "items.csv", tmp_path / "run", k_core=2, n_test=5
+    )
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    seen: list[str] = []
+    real = stage._make_target
+    monkeypatch.setattr(
+        stage, "_make_target", lambda *args: (seen.append(args[0].target), real(*args))[1]
+    )
+    return seen
+
+
+def _start(settings: RunSettings) -> None:
+    train_target(settings, lambda event: None)
+
+
+def test_another_number_of_test_cases_keeps_the_target(
+    settings: RunSettings, trainings: list[str]
+) -> None:
+    _start(settings)
+    _start(settings)
+    assert len(read_cases(settings.out).test) == 5
+    _start(replace(settings, n_test=8))
+    assert len(read_cases(settings.out).test) == 8
+    assert trainings == ["als"]
+    _start(replace(settings, seed=1))
+    assert trainings == ["als", "als"]
+
+
+def test_cases_that_a_kill_left_are_not_taken_for_those_before(
+    settings: RunSettings, trainings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _start(settings)
+    with monkeypatch.context() as patched:
+        patched.setattr(stage, "finish", _killed)
+        with pytest.raises(Killed):
+            _start(replace(settings, n_test=8))
+    _start(settings)
+    assert len(read_cases(settings.out).test) == 5
+    assert trainings == ["als"]
+
+
+def test_a_target_that_a_kill_left_is_not_taken_for_the_one_before(
+    settings: RunSettings, trainings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _start(settings)
+    first = (settings.out / "target" / "manifest.json").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(stage, "write_json", _killed)
+        with pytest.raises(Killed):
+            _start(replace(settings, seed=1))
+    assert (settings.out / "target" / "manifest.json").read_bytes() != first
+    _start(settings)
+    assert trainings == ["als", "als", "als"]
