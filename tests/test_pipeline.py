@@ -85,3 +85,10 @@ def test_a_target_that_a_kill_left_is_not_taken_for_the_one_before(
     assert (settings.out / "target" / "manifest.json").read_bytes() != first
     _start(settings)
     assert trainings == ["als", "als", "als"]
+
+
+def test_a_target_is_trained_no_further_than_its_time(settings: RunSettings) -> None:
+    said: list[str] = []
+    train_target(settings, lambda event: said.append(event.text), max_seconds=0.0)
+    assert said[-1] == "stopped: its share of the time budget is spent"
+    assert sum("on valid after round" in text for text in said) == 1

@@ -76,13 +76,14 @@ def test_same_seed_gives_the_same_target(groups: TrainingData, tmp_path: Path) -
 def test_training_stops_early_and_keeps_the_best_look(groups: TrainingData, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"max_iterations": 200, "step": 1, "patience": 2})
     told: list[tuple[int, float]] = []
-    target = train_als(
-        groups, tmp_path / "als", settings=settings, on_look=lambda *look: told.append(look)
-    )
+
+    def on_look(rounds: int, ndcg10: float) -> bool:
+        told.append((rounds, pytest.approx(ndcg10, abs=1e-4)))
+        return True
+
+    target = train_als(groups, tmp_path / "als", settings=settings, on_look=on_look)
     looks = target.manifest.training["valid_ndcg10"]  # type: ignore[union-attr]
-    assert told == [
-        ((at + 1) * settings.step, pytest.approx(look, abs=1e-4)) for at, look in enumerate(looks)
-    ]  # type: ignore
+    assert [((at + 1) * settings.step, x) for at, x in enumerate(looks)] == told  # type: ignore
     assert len(looks) < 200  # type: ignore[arg-type]
     assert max(looks) == looks[-3]  # type: ignore[index,arg-type]
 

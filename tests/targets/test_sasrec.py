@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from innerview.errors import BundleError
 from innerview.targets import BundleTarget, Case, TrainingData, check_target
 from innerview.targets.onnx_export import export_encoder
 
 pytest.importorskip("rectools.models.nn.transformers.sasrec")
-from innerview.targets.train_sasrec import SasrecSettings, train_sasrec
+from innerview.targets.train_sasrec import SasrecSettings, _stretches, train_sasrec
 
 SETTINGS = SasrecSettings(
     factors=8, heads=1, blocks=1, session_length=4, step=2, min_epochs=0, max_epochs=4
@@ -59,6 +62,26 @@ def test_same_seed_gives_the_same_target_and_leaves_the_random_numbers_alone(
     again = train_sasrec(groups, tmp_path / "again", settings=SETTINGS)
     assert torch.equal(torch.random.get_rng_state(), before)
     np.testing.assert_array_equal(again.outcome_vectors, trained.outcome_vectors)
+
+
+def test_items_met_only_early_in_long_histories_are_known(
+    groups: TrainingData, tmp_path: Path
+) -> None:
+    train = {user: tuple(i for i in items if i != "i0") for user, items in groups.train.items()}
+    first, second = list(train)[:2]
+    train |= {first: ("i0", *train[first] * 3), second: train[second][:1]}
+    changed = TrainingData(train, groups.valid, groups.test, groups.catalogue, "random")
+    once = SETTINGS.model_copy(update={"max_epochs": 2})
+    assert "i0" in train_sasrec(changed, tmp_path / "long", settings=once).outcomes.index
+
+
+@given(st.integers(0, 40), st.integers(2, 7))
+def test_stretches_hold_every_step_once(n: int, longest: int) -> None:
+    items = [str(at) for at in range(n)]
+    stretches = list(_stretches(items, longest))
+    assert all(2 <= len(stretch) <= longest for stretch in stretches)
+    steps = [pair for stretch in stretches for pair in itertools.pairwise(stretch)]
+    assert sorted(steps) == sorted(itertools.pairwise(items))
 
 
 def test_item_without_history_is_left_out_of_the_catalogue(groups: TrainingData) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -44,8 +45,13 @@ def _load(settings: RunSettings, say: Say) -> Loaded:
     return loaded.k_core(settings.k_core) if settings.k_core > 1 else loaded
 
 
-def train_target(settings: RunSettings, say: Say) -> Path:
+def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None = None) -> Path:
     """Read the data, train or take the target, and write down who is in which part of the run.
+
+    Args:
+        settings: of the run.
+        say: told how far it is.
+        max_seconds: train no further once these are spent; a round under way is finished.
 
     Raises:
         DataError: the tables cannot be used.
@@ -82,7 +88,7 @@ def train_target(settings: RunSettings, say: Say) -> Path:
     else:
         # A target that a kill leaves here must not pass for the one that was here before.
         (labels / "stage.json").unlink(missing_ok=True)
-        target = _make_target(settings, data, out, say)
+        target = _make_target(settings, data, out, say, max_seconds)
     # Whatever cuts this off now: the target is done, the cases are not.
     write_json(labels / "stage.json", {"trained_from": trained_from})
     known = target.parts.index
@@ -98,9 +104,17 @@ def train_target(settings: RunSettings, say: Say) -> Path:
     return out
 
 
-def _make_target(settings: RunSettings, data: TrainingData, out: Path, say: Say) -> BundleTarget:
-    def tell(rounds: int, ndcg10: float) -> None:
-        say(Event("target", f"NDCG@10 {ndcg10:.4f} on valid after {rounds} rounds"))
+def _make_target(
+    settings: RunSettings, data: TrainingData, out: Path, say: Say, max_seconds: float | None
+) -> BundleTarget:
+    began = time.monotonic()
+
+    def tell(rounds: int, ndcg10: float) -> bool:
+        say(Event("target", f"NDCG@10 {ndcg10:.4f} on valid after round {rounds}"))
+        in_time = max_seconds is None or time.monotonic() - began < max_seconds
+        if not in_time:
+            say(Event("target", "stopped: its share of the time budget is spent"))
+        return in_time
 
     if settings.target == "als":
         from innerview.targets.train_als import train_als

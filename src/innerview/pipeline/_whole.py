@@ -17,12 +17,14 @@ from innerview.pipeline._target import train_target
 __all__ = ["demo", "run", "shipped_folder"]
 
 _DEMO_MARK = ".innerview-demo"
+_TARGET_FRAC = 0.5
+"""Of the time budget, for training a target."""
 
 
 def run(settings: RunSettings, say: Say) -> Path:
     """From tables to a report within about ``time_budget_s``; every stage is resumable."""
     began = time.monotonic()
-    train_target(settings, say)
+    train_target(settings, say, max_seconds=_TARGET_FRAC * settings.time_budget_s)
     label(settings.out, say, n_test=settings.n_test, seed=settings.seed)
     # Alignment gets what is left after target and labels, less what explaining will take.
     left = settings.time_budget_s - (time.monotonic() - began)

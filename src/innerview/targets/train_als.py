@@ -70,7 +70,8 @@ def train_als(
     The target is *defined* as seeing the last ``max_parts`` items; all its figures are made
     with the fold-in of exactly those. One thread and a fixed seed: the same vectors each time.
 
-    ``on_look`` is told how many iterations are done and what NDCG@10 on valid is.
+    ``on_look`` is told how many iterations are done and what NDCG@10 on valid is, and says whether
+    to go on.
 
     Raises:
         MissingExtraError: ``implicit`` is not installed.
@@ -134,8 +135,8 @@ def _fit(
         if not waited:
             best = model.item_factors.copy()
         looks.append(ndcg10)
-        if on_look is not None:
-            on_look((len(looks) - 1) * settings.step, ndcg10)
+        if on_look is not None and not on_look((len(looks) - 1) * settings.step, ndcg10):
+            break
     model.item_factors, model._YtY = (best if best.size else model.item_factors), None
     return model, looks[1:]
 

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +72,12 @@ def train_sasrec(
 ) -> BundleTarget:
     """Train SASRec, stop early on valid NDCG@10, export to ONNX, report on test, write a bundle.
 
-    Items that no training history holds are left out of the target's catalogue: SASRec has no
-    vector for them. All figures come from the exported encoder, in evaluation mode; its largest
-    difference from the library's own scores is in the report.
+    Items that no training history of two or more holds are left out of the target's catalogue:
+    SASRec has no vector for them. All figures come from the exported encoder, in evaluation mode;
+    its largest difference from the library's own scores is in the report.
 
-    ``on_look`` is told how many epochs are done and what NDCG@10 on valid is.
+    ``on_look`` is told how many epochs are done and what NDCG@10 on valid is, and says whether to
+    go on.
 
     Raises:
         MissingExtraError: ``rectools`` with torch, or ``onnx``, is not installed.
@@ -85,7 +86,7 @@ def train_sasrec(
     from innerview.targets.sasrec_export import agreement, check_answers, to_contents
 
     settings = settings or SasrecSettings()
-    data = data.known()
+    data = data.known(fewest=2)
     started = time.perf_counter()
     with _quiet(settings.threads):
         answers, looks = _fit(data, settings, seed, on_look)
@@ -115,7 +116,7 @@ def _fit(
     from innerview.targets.sasrec_export import SasrecAnswers
 
     model = _new_model(settings, seed)
-    dataset = _dataset(data)
+    dataset = _dataset(data, settings.session_length + 1)
     looks: list[float] = []
     best: dict[str, Any] = {}
     waited = 0
@@ -127,9 +128,8 @@ def _fit(
         if not waited:
             best = {k: v.clone() for k, v in answers.backbone.state_dict().items()}
         looks.append(ndcg10)
-        if on_look is not None:
-            on_look(epoch, ndcg10)
-        if waited >= settings.patience and epoch >= settings.min_epochs:
+        go_on = on_look is None or on_look(epoch, ndcg10)
+        if not go_on or (waited >= settings.patience and epoch >= settings.min_epochs):
             break
     answers.backbone.load_state_dict(best)
     return answers, looks
@@ -178,20 +178,36 @@ def _libraries() -> tuple[Any, Any, Any]:
     return Trainer, SASRecModel, IdEmbeddingsItemNet
 
 
-def _dataset(data: TrainingData) -> Any:
-    """A RecTools data set; an item's place in its history stands for the time."""
+def _dataset(data: TrainingData, longest: int) -> Any:
+    """A RecTools data set; an item's place in its history stands for the time.
+
+    RecTools reads the last ``longest`` items of a history, those that are looked at and the one to
+    be foretold. So a longer one is cut into stretches, or it would know nothing of items that
+    occur only before them.
+    """
     import pandas as pd
     from rectools.dataset import Dataset
 
+    stretches = [s for items in data.train.values() for s in _stretches(items, longest)]
     events = [
-        (user, item, place)
-        for user, items in data.train.items()
-        for place, item in enumerate(items)
+        (number, item, place)
+        for number, stretch in enumerate(stretches)
+        for place, item in enumerate(stretch)
     ]
     frame: pd.DataFrame = pd.DataFrame(events, columns=["user_id", "item_id", "datetime"])
     frame["datetime"] = pd.to_datetime(frame["datetime"], unit="s")
     frame["weight"] = 1.0
     return Dataset.construct(frame)
+
+
+def _stretches(items: Sequence[str], longest: int) -> Iterator[Sequence[str]]:
+    """Stretches that end where the next one begins, so that each step is in exactly one; from the
+    end, the first one may be shorter."""
+    end = len(items)
+    while end > 1:
+        start = max(0, end - longest)
+        yield items[start:end]
+        end = start + 1
 
 
 @contextlib.contextmanager

@@ -18,8 +18,9 @@ from innerview.targets.protocol import Case
 __all__ = ["OnLook", "TrainingData", "held_out_from", "sample_cases", "training_report"]
 
 
-OnLook = Callable[[int, float], None]
-"""Told, at every look at the valid cases, how many rounds are trained and their NDCG@10."""
+OnLook = Callable[[int, float], bool]
+"""Told, at every look at the valid cases, how many rounds are trained and their NDCG@10; says
+whether to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +50,20 @@ class TrainingData:
                 f"{len(self.test)} test cases; each needs at least one, add data"
             )
 
-    def known(self) -> TrainingData:
-        """The same without items that no training history holds.
+    def known(self, *, fewest: int = 1) -> TrainingData:
+        """The same without items that no training history of ``fewest`` items or more holds.
 
         For models with no vector for them. Held-out outcomes among them cannot be ranked, and
         their cases are left out.
         """
-        met = {item for items in self.train.values() for item in items}
+        train = {user: items for user, items in self.train.items() if len(items) >= fewest}
+        met = {item for items in train.values() for item in items}
         if met.issuperset(self.catalogue.ids):
             return self
         catalogue = self.catalogue.keep(met)
         valid, test = _known(self.valid, met), _known(self.test, met)
         lost = self.n_unknown + len(self.test) - len(test)
-        return TrainingData(self.train, valid, test, catalogue, self.split, lost)
+        return TrainingData(train, valid, test, catalogue, self.split, lost)
 
     @classmethod
     def from_split(
