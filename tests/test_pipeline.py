@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from innerview.alignment.cases import read_cases
+from innerview.alignment.mixture import MixtureSettings
+from innerview.alignment.records import read_records
 from innerview.pipeline import _target as stage
-from innerview.pipeline import train_target
+from innerview.pipeline import label, train_target
 from innerview.pipeline._stage import RunSettings
 
 
@@ -92,3 +94,12 @@ def test_a_target_is_trained_no_further_than_its_time(settings: RunSettings) -> 
     train_target(settings, lambda event: said.append(event.text), max_seconds=0.0)
     assert said[-1] == "stopped: its share of the time budget is spent"
     assert sum("on valid after round" in text for text in said) == 1
+
+
+def test_labels_are_asked_for_no_more_cases_than_set(settings: RunSettings) -> None:
+    _start(settings)
+    mixture = MixtureSettings(max_cases=6)
+    folder = label(settings.out, lambda event: None, mixture=mixture, n_test=3)
+    records = read_records(folder / "train" / "records.parquet")
+    users = {r.case_id.partition("@")[0] for r in records if r.task == "retrieval"}
+    assert len(users) == 6
