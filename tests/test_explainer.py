@@ -39,6 +39,13 @@ def test_lists_give_lists(explainer: Explainer) -> None:
     assert several[0].to_dict() == explainer("c0", outcome="i9").to_dict()
 
 
+def test_several_outcomes_of_one_case(explainer: Explainer) -> None:
+    several = explainer("c0", outcome=["i9", "i10"])
+    assert [(e.case_id, e.outcome_id) for e in several] == [("c0", "i9"), ("c0", "i10")]
+    alone = explainer("c0", outcome="i10")
+    assert (several[1].text, several[1].claims) == (alone.text, alone.claims)
+
+
 def test_a_new_case_can_be_given(explainer: Explainer) -> None:
     assert explainer(Case("new", ("i0", "i1"))).case_id == "new"
 

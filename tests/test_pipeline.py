@@ -10,9 +10,11 @@ import pytest
 from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import read_records
+from innerview.errors import BundleError
 from innerview.pipeline import _target as stage
 from innerview.pipeline import label, train_target
 from innerview.pipeline._stage import RunSettings
+from innerview.targets import load_bundle
 
 
 class Killed(BaseException):
@@ -38,9 +40,9 @@ def settings(tmp_path: Path) -> RunSettings:
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
-    real = stage._make_target
+    real = stage._train
     monkeypatch.setattr(
-        stage, "_make_target", lambda *args: (seen.append(args[0].target), real(*args))[1]
+        stage, "_train", lambda *args: (seen.append(args[0].target), real(*args))[1]
     )
     return seen
 
@@ -103,3 +105,29 @@ def test_labels_are_asked_for_no_more_cases_than_set(settings: RunSettings) -> N
     records = read_records(folder / "train" / "records.parquet")
     users = {r.case_id.partition("@")[0] for r in records if r.task == "retrieval"}
     assert len(users) == 6
+
+
+def test_a_bundle_that_lies_in_the_run_folder_is_taken_as_it_is(
+    settings: RunSettings, trainings: list[str]
+) -> None:
+    _start(settings)
+    bundle = settings.out / "target"
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    _start(replace(settings, target=str(bundle)))
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+    _start(replace(settings, target=str(bundle), out=settings.out / "other"))
+    again = settings.out / "other" / "target"
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == before
+    assert trainings == ["als"]
+
+
+def test_a_bundle_of_other_items_is_refused_before_anything_is_removed(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    _start(settings)
+    (tmp_path / "events.csv").write_text(
+        (tmp_path / "events.csv").read_text().replace(",i", ",other").replace("othertem", "item")
+    )
+    with pytest.raises(BundleError, match="knows none of the"):
+        _start(replace(settings, items=None, target=str(settings.out / "target")))
+    assert load_bundle(settings.out / "target").outcomes.ids

@@ -94,6 +94,8 @@ class Explainer:
     @overload
     def __call__(self, case: str | Case, outcome: str | None = None) -> Explanation: ...
     @overload
+    def __call__(self, case: str | Case, outcome: list[str] | tuple[str, ...]) -> Explanations: ...
+    @overload
     def __call__(
         self, case: list[str] | list[Case], outcome: str | Sequence[str] | None = None
     ) -> Explanations: ...
@@ -106,14 +108,16 @@ class Explainer:
 
         Args:
             case: a case or the id of a known one, or a list of them.
-            outcome: the outcome to explain, or one per case; by default what the target puts
-                first.
+            outcome: the outcome to explain, or one per case, or several of one case; by default
+                what the target puts first.
 
         Raises:
             CaseError: an id is unknown, or the outcome is a part of the case.
         """
         if isinstance(case, str | Case):
-            return self._explain([case], [outcome if isinstance(outcome, str) else None])[0]
+            if outcome is None or isinstance(outcome, str):
+                return self._explain([case], [outcome])[0]
+            return Explanations(self._explain([case] * len(outcome), list(outcome)))
         wanted = (
             [outcome] * len(case) if outcome is None or isinstance(outcome, str) else list(outcome)
         )

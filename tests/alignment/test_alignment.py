@@ -193,3 +193,8 @@ def test_chat_files_are_checked(tmp_path: Path) -> None:
     path.write_text('{"prompt": "Hi", "answer": "Hello"}\n\n{"prompt": "Hi"}\n')
     with pytest.raises(DataError, match=r"chat\.jsonl:3: expected a JSON object"):
         read_chat(path)
+    path.write_bytes('{"prompt": "Hi", "answer": "Hello"}\n{"prompt": "é'.encode("latin-1"))
+    with pytest.raises(DataError, match=r"chat\.jsonl:2: not UTF-8"):
+        read_chat(path)
+    with pytest.raises(DataError, match=r"nowhere\.jsonl: cannot be read"):
+        read_chat(tmp_path / "nowhere.jsonl")

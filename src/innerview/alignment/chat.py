@@ -61,21 +61,27 @@ def read_chat(path: Path) -> list[tuple[str, str]]:
     """Read a JSONL file of objects with ``prompt`` and ``answer``.
 
     Raises:
-        DataError: a line is no such object.
+        DataError: the file cannot be read, is not UTF-8, or a line is no such object.
     """
     pairs: list[tuple[str, str]] = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line)
-                prompt, answer = entry["prompt"], entry["answer"]
-            except (ValueError, KeyError, TypeError):
-                raise DataError(
-                    "expected a JSON object with 'prompt' and 'answer'", path=path, line=number
-                ) from None
-            if not (isinstance(prompt, str) and isinstance(answer, str)):
-                raise DataError("'prompt' and 'answer' must be text", path=path, line=number)
-            pairs.append((prompt, answer))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        at = error.object[: error.start].count(b"\n") + 1
+        raise DataError("not UTF-8; save the file as UTF-8", path=path, line=at) from None
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=path) from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            prompt, answer = entry["prompt"], entry["answer"]
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                "expected a JSON object with 'prompt' and 'answer'", path=path, line=number
+            ) from None
+        if not (isinstance(prompt, str) and isinstance(answer, str)):
+            raise DataError("'prompt' and 'answer' must be text", path=path, line=number)
+        pairs.append((prompt, answer))
     return pairs

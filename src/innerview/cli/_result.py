@@ -32,10 +32,10 @@ def show_run(run: Path, *, as_json: bool = False, example: bool = False) -> None
 
 
 def _show_example(folder: Path) -> None:
-    """The first explanation, if there is one."""
+    """The first of the newest explanations, if there is one."""
     from innerview.explanation.explanation import Explanations
 
-    for shard in sorted(folder.glob("*.jsonl")):
+    for shard in sorted(folder.glob("*.jsonl"), key=lambda path: -path.stat().st_mtime):
         for one in Explanations.from_jsonl(shard)[:1]:
             typer.echo(f"{one}\n")
             return

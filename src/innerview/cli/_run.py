@@ -16,6 +16,7 @@ from innerview.cli._result import show_run
 __all__ = ["add_to"]
 
 DEMO_FOLDER = Path("runs/demo")
+SCRATCH_FOLDER = Path("runs/from-scratch")
 BUDGET = "25m"
 
 
@@ -26,7 +27,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = DEMO_FOLDER,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Folder of the run.  [default: {DEMO_FOLDER}, from scratch {SCRATCH_FOLDER}]",
+        ),
+    ] = None,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Train target and surrogate here.")
     ] = False,
@@ -45,11 +51,15 @@ def demo(
     with progress() as say:
         if from_scratch:
             settings = pipeline.RunSettings(
-                interactions=None, items=None, out=out, time_budget_s=budget, seed=seed
+                interactions=None,
+                items=None,
+                out=out or SCRATCH_FOLDER,
+                time_budget_s=budget,
+                seed=seed,
             )
             folder = pipeline.run(settings, say)
         else:
-            folder = pipeline.demo(out, say)
+            folder = pipeline.demo(out or DEMO_FOLDER, say)
     show_run(folder, as_json=as_json, example=True)
 
 

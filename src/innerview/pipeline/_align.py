@@ -107,7 +107,8 @@ def align(
     settings = TrainSettings(max_seconds=max_seconds, max_steps=max_steps, seed=seed)
     # The budget is left out: time spent elsewhere must not throw a finished training away.
     lasting = asdict(replace(settings, max_seconds=None))
-    made_from = digest([records_from["made_from"], base, lasting, target.fingerprint])
+    given = read_chat(chat) if chat else None
+    made_from = digest([records_from["made_from"], base, lasting, target.fingerprint, given])
     folder = run / "surrogate"
     if is_current(folder, made_from):
         say(Event("align", "unchanged, kept"))
@@ -117,7 +118,7 @@ def align(
     surrogate = Surrogate(load_base(base), target, lora_rank=settings.lora_rank, seed=seed)
     groups = neighbours(read_records(run / "records" / "train" / "records.parquet"))
     asker = Asker(target.outcomes, target.parts)
-    pairs = read_chat(chat) if chat else _own_answers(surrogate, asker, run, say)
+    pairs = _own_answers(surrogate, asker, run, say) if given is None else given
     groups = _sprinkle(groups, chat_records(asker, pairs), seed=seed)
 
     def report(p: Progress) -> None:
@@ -148,7 +149,7 @@ def _drop_stale(folder: Path, made_from: str) -> None:
 
 def _own_answers(surrogate: Any, asker: Asker, run: Path, say: Say) -> list[tuple[str, str]]:
     """What the base model says to plain questions before it is aligned; asked once per run."""
-    path = run / "records" / "chat.jsonl"
+    path = run / "records" / f"chat-{digest(surrogate.base.name)[:12]}.jsonl"
     if path.exists():
         return read_chat(path)
     say(Event("align", "letting the base model answer plain questions, to keep its speech"))

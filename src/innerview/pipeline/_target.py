@@ -26,6 +26,8 @@ from innerview.targets import BundleTarget, TrainingData, load_bundle
 
 __all__ = ["train_target"]
 
+_TRAINED = ("als", "sasrec")
+
 
 def _load(settings: RunSettings, say: Say) -> Loaded:
     if settings.interactions is None:
@@ -58,13 +60,16 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
         BundleError: a given bundle is damaged, or knows none of the items.
     """
     out = settings.out / "target"
+    given = None if settings.target in _TRAINED else load_bundle(settings.target)
     loaded = _load(settings, say)
+    if given is not None and set(given.parts.ids).isdisjoint(loaded.catalogue.ids):
+        raise BundleError(f"{settings.target} knows none of the {len(loaded.catalogue)} items")
     frame = loaded.interactions.frame
     trained_from = digest(
         {
             "data": hashlib.sha256(frame.write_csv().encode()).hexdigest(),
             "titles": digest(loaded.catalogue.titles),
-            "target": settings.target,
+            "target": settings.target if given is None else given.fingerprint,
             "split": settings.split,
             "seed": settings.seed,
         }
@@ -77,7 +82,7 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
     if trained and is_current(labels, made_from):
         say(Event("target", "unchanged, kept"))
         return out
-    order = settings.target == "sasrec"
+    order = given.capabilities.order_sensitive if given else settings.target == "sasrec"
     how: HoldOut = ("last" if order else "random") if settings.split == "auto" else settings.split
     split = leave_one_out(loaded.interactions, how=how, seed=settings.seed)
     data = TrainingData.from_split(loaded.interactions, split, loaded.catalogue, how=how)
@@ -88,7 +93,11 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
     else:
         # A target that a kill leaves here must not pass for the one that was here before.
         (labels / "stage.json").unlink(missing_ok=True)
-        target = _make_target(settings, data, out, say, max_seconds)
+        target = (
+            _train(settings, data, out, say, max_seconds)
+            if given is None
+            else _copied(Path(settings.target), out)
+        )
     # Whatever cuts this off now: the target is done, the cases are not.
     write_json(labels / "stage.json", {"trained_from": trained_from})
     known = target.parts.index
@@ -104,7 +113,7 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
     return out
 
 
-def _make_target(
+def _train(
     settings: RunSettings, data: TrainingData, out: Path, say: Say, max_seconds: float | None
 ) -> BundleTarget:
     began = time.monotonic()
@@ -120,14 +129,18 @@ def _make_target(
         from innerview.targets.train_als import train_als
 
         return train_als(data, out, seed=settings.seed, overwrite=True, on_look=tell)
-    if settings.target == "sasrec":
-        from innerview.targets.train_sasrec import train_sasrec
+    from innerview.targets.train_sasrec import train_sasrec
 
-        return train_sasrec(data, out, seed=settings.seed, overwrite=True, on_look=tell)
-    given = load_bundle(settings.target)
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(settings.target, out)
-    shared = len(set(given.parts.ids) & set(data.catalogue.ids))
-    if not shared:
-        raise BundleError(f"{settings.target} knows none of the {len(data.catalogue)} items")
+    return train_sasrec(data, out, seed=settings.seed, overwrite=True, on_look=tell)
+
+
+def _copied(given: Path, out: Path) -> BundleTarget:
+    """A bundle that was given, in the run folder; it may lie there already."""
+    if not (out.exists() and given.samefile(out)):
+        beside = out.with_name(f".{out.name}.part")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(given, beside)
+        shutil.rmtree(out, ignore_errors=True)
+        beside.rename(out)
     return load_bundle(out)

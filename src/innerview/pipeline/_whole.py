@@ -7,6 +7,7 @@ import time
 from importlib.resources import files
 from pathlib import Path
 
+from innerview.alignment.chat import read_chat
 from innerview.errors import RunError
 from innerview.pipeline._align import align, label
 from innerview.pipeline._evaluate import evaluate
@@ -24,6 +25,8 @@ _TARGET_FRAC = 0.5
 def run(settings: RunSettings, say: Say) -> Path:
     """From tables to a report within about ``time_budget_s``; every stage is resumable."""
     began = time.monotonic()
+    if settings.chat is not None:
+        read_chat(settings.chat)  # what is wrong with it is better known now than after the target
     train_target(settings, say, max_seconds=_TARGET_FRAC * settings.time_budget_s)
     label(settings.out, say, n_test=settings.n_test, seed=settings.seed)
     # Alignment gets what is left after target and labels, less what explaining will take.
