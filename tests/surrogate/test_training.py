@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -50,6 +53,33 @@ def test_training_lowers_the_loss_and_leaves_the_base_alone(
     assert all(torch.equal(own[n], p) for n, p in frozen.items())
 
 
+def test_a_training_that_is_slower_than_planned_ends_in_time(
+    target: ScriptedTarget,
+    groups: list[list[Record]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from innerview.surrogate import train as training
+
+    rates: list[float] = []
+    real = training._rate
+
+    def noted(step: float, steps: int, settings: TrainSettings) -> float:
+        rates.append(real(step, steps, settings))
+        return rates[-1]
+
+    clock = itertools.count()
+    monkeypatch.setattr(training, "_steps", lambda *_: 1000)
+    monkeypatch.setattr(training, "_rate", noted)
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    settings = replace(SETTINGS, max_steps=None, max_seconds=60.0)
+    summary = _fresh(target).align(groups, settings, folder=tmp_path, features=16)
+    assert 5 < summary.steps < 60
+    assert rates[-1] < 1.5 * settings.final_lr_frac < max(rates)
+    again = _fresh(target).align(groups, settings, folder=tmp_path, features=16)
+    assert again.steps == summary.steps
+
+
 class _KilledError(Exception):
     pass
 
@@ -67,11 +97,12 @@ def test_a_killed_training_ends_in_the_same_weights(
 
     real = training._Watch.step
 
-    def save_each_step_and_die(self: training._Watch, local_step: int) -> None:
+    def save_each_step_and_die(self: training._Watch, local_step: int) -> bool:
         self.saved = float("-inf")
-        real(self, local_step)
+        is_late = real(self, local_step)
         if self.done + local_step == 3:
             raise _KilledError
+        return is_late
 
     monkeypatch.setattr(training._Watch, "step", save_each_step_and_die)
     with pytest.raises(_KilledError):

@@ -109,7 +109,9 @@ def train(
         model: the network, on its device.
         rows: packed rows in the order of training; repeated if steps ask for more.
         vectors: the target's vectors.
-        settings: one of ``max_steps`` and ``max_seconds`` bounds the training; else one pass.
+        settings: one of ``max_steps`` and ``max_seconds`` bounds the training; else one pass. Steps
+            for ``max_seconds`` are planned from the first few; if the rest is slower, the rate
+            comes down and training ends by the clock.
         pad_id: any token id, for padding that nothing attends to.
         folder: where checkpoints and ``training.jsonl`` go.
 
@@ -133,7 +135,6 @@ def train(
         optimizer = _optimizer(model, settings)
         if state:
             state.restore_optimizer(optimizer)
-        schedule = LambdaLR(optimizer, lambda step: _rate(step + done, steps, settings))
         wanted = [
             rows[i % len(rows)]
             for i in range(done * settings.rows_per_step, steps * settings.rows_per_step)
@@ -155,6 +156,9 @@ def train(
             optimizer=optimizer,
             folder=folder,
             on_progress=on_progress,
+        )
+        schedule = LambdaLR(
+            optimizer, lambda step: _rate(watch.progressed(step + done), steps, settings)
         )
         if steps > done:
             model.train()
@@ -200,7 +204,7 @@ def _prepared(model: SpliceModel, settings: TrainSettings) -> Iterator[None]:
         model.eval()
 
 
-def _rate(step: int, steps: int, settings: TrainSettings) -> float:
+def _rate(step: float, steps: int, settings: TrainSettings) -> float:
     """Linear warm-up, then a cosine down to ``final_lr_frac``."""
     warm = max(1, int(steps * settings.warmup_frac))
     if step < warm:
@@ -290,10 +294,22 @@ class _Watch:
             padded += k * max(self.sizes[i] for i in at)
         return tokens, examples, padded
 
-    def step(self, local_step: int) -> None:
-        """After each optimizer step."""
+    def progressed(self, step: int) -> float:
+        """Steps done, or how many should be by the clock, where it has run faster than expected:
+        so that the rate comes down in time."""
+        if self.settings.max_seconds is None:
+            return step
+        share = (time.perf_counter() - self.began) / self.settings.max_seconds
+        return max(step, self.done + share * (self.steps - self.done))
+
+    def step(self, local_step: int) -> bool:
+        """After each optimizer step; whether time is up, so that it is the last."""
         step = self.done + local_step
         now = time.perf_counter()
+        limit = self.settings.max_seconds
+        is_late = limit is not None and now - self.began >= limit
+        if is_late:
+            self.steps = step
         if step % 10 == 0 or step == self.steps:
             self._report(step, now - self.began)
         if now - self.saved >= self.settings.checkpoint_seconds or step == self.steps:
@@ -306,6 +322,7 @@ class _Watch:
                 seconds=self.spent + now - self.began,
             )
             self.saved = time.perf_counter()
+        return is_late
 
     def _report(self, step: int, seconds: float) -> None:
         noted, self.model.task_loss = self.model.task_loss, {}
@@ -335,7 +352,7 @@ class _Watch:
 
         class _Callback(TrainerCallback):
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-                watch.step(state.global_step)
+                control.should_training_stop |= watch.step(state.global_step)
                 return control
 
         return _Callback()
