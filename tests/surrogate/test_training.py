@@ -37,8 +37,11 @@ def _align(surrogate: Surrogate, groups: list[list[Record]], folder: Path, **kw:
     surrogate.align(groups, SETTINGS, folder=folder, features=16, **kw)  # type: ignore[arg-type]
 
 
-def test_training_lowers_the_loss_and_leaves_the_base_alone(
-    target: ScriptedTarget, groups: list[list[Record]], tmp_path: Path
+def test_training_lowers_the_loss_and_leaves_the_base_and_stdout_alone(
+    target: ScriptedTarget,
+    groups: list[list[Record]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     surrogate = _fresh(target)
     frozen = {n: p.clone() for n, p in surrogate.model.named_parameters() if not p.requires_grad}
@@ -49,6 +52,7 @@ def test_training_lowers_the_loss_and_leaves_the_base_alone(
     lines = [json.loads(x) for x in (tmp_path / "training.jsonl").read_text().splitlines()]
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
     assert {"retrieval", "interest", "history"} <= set(lines[-1]["task_loss"])
+    assert not capsys.readouterr().out
     own = dict(surrogate.model.named_parameters())
     assert all(torch.equal(own[n], p) for n, p in frozen.items())
 

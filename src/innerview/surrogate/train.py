@@ -118,7 +118,7 @@ def train(
     Raises:
         SurrogateError: there is nothing to train on.
     """
-    from transformers import Trainer, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainingArguments
 
     if not rows:
         raise SurrogateError("no alignment records to train on; label more cases first")
@@ -162,7 +162,7 @@ def train(
         )
         if steps > done:
             model.train()
-            _Trainer(
+            trainer = _Trainer(
                 model=model,
                 args=TrainingArguments(
                     output_dir=str(folder / "trainer"),
@@ -181,7 +181,9 @@ def train(
                 train_dataset=dataset,
                 optimizers=(optimizer, schedule),
                 callbacks=[watch.callback()],
-            ).train()
+            )
+            trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is the caller's
+            trainer.train()
         return watch.summary()
 
 
