@@ -137,6 +137,13 @@ def test_page_shows_the_target_the_figures_and_every_case() -> None:
     assert 'class="ev-warning"' not in text
 
 
+@pytest.mark.parametrize(("n", "few"), [(400, False), (10, True)])
+def test_page_says_how_many_cases_its_figures_rest_on(n: int, few: bool) -> None:
+    text = page(metrics=METRICS | {"meta": {"n_cases": n}})
+    assert f"Asked about {n} held-out cases" in text
+    assert ("which is few" in text) == few
+
+
 def test_page_warns_of_targets_that_a_table_imitates_or_popularity_beats() -> None:
     text = page(target_report={**REPORT, "constant_hr5": 0.34, "target": REPORT["popularity"]})
     assert "first choice in 34% of cases" in text

@@ -113,6 +113,7 @@ def render_report(
         notes=list(notes),
         methods=METHODS,
         alignment=alignment_table(metrics),
+        n_asked=metrics.get("meta", {}).get("n_cases"),
         fidelity_headings=headings,
         fidelity=fidelity,
         verdicts=verdict_groups(explanations),
