@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -82,10 +83,11 @@ def test_training_stops_early_and_keeps_the_best_look(groups: TrainingData, tmp_
         return True
 
     target = train_als(groups, tmp_path / "als", settings=settings, on_look=on_look)
-    looks = target.manifest.training["valid_ndcg10"]  # type: ignore[union-attr]
-    assert [((at + 1) * settings.step, x) for at, x in enumerate(looks)] == told  # type: ignore
-    assert len(looks) < 200  # type: ignore[arg-type]
-    assert max(looks) == looks[-3]  # type: ignore[index,arg-type]
+    assert target.manifest is not None
+    looks = cast(list[float], target.manifest.training["valid_ndcg10"])
+    assert [((at + 1) * settings.step, look) for at, look in enumerate(looks)] == told
+    assert len(looks) < 200
+    assert max(looks) == looks[-3]
 
 
 def test_recorded_answers_are_those_of_the_library(groups: TrainingData, tmp_path: Path) -> None:

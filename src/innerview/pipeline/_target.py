@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,6 +22,7 @@ from innerview.pipeline._stage import (
     write_json,
 )
 from innerview.targets import BundleTarget, TrainingData, load_bundle
+from innerview.targets.files import write_folder
 
 __all__ = ["train_target"]
 
@@ -135,12 +135,8 @@ def _train(
 
 
 def _copied(given: Path, out: Path) -> BundleTarget:
-    """A bundle that was given, in the run folder; it may lie there already."""
-    if not (out.exists() and given.samefile(out)):
-        beside = out.with_name(f".{out.name}.part")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(given, beside)
-        shutil.rmtree(out, ignore_errors=True)
-        beside.rename(out)
+    """A bundle that was given, in the run folder, where it may lie already."""
+    write_folder(
+        out, {p.name: p.read_bytes() for p in given.iterdir() if p.is_file()}, overwrite=True
+    )
     return load_bundle(out)
