@@ -97,12 +97,12 @@ def phrases(task: Task, *, heldout: bool) -> tuple[str, ...]:
 
 
 def mention(form: Form, kind: SlotKind, ref: str, title: str) -> tuple[Piece, ...]:
-    """How a form names one thing: its title, its vector slot, or the slot and the title."""
+    """How a form names one thing: its title, its vector slot, or the title and the slot."""
     if form == "behavior":
         return (Text(f" {title}", kind, ref),)
     if form == "intention":
         return (Slot(kind, ref),)
-    return (Slot(kind, ref), Text(f" {title}", kind, ref))
+    return (Text(f" {title}", kind, ref), Slot(kind, ref))
 
 
 def phrase_pieces(

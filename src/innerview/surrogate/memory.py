@@ -54,6 +54,10 @@ _SHARPNESS = (0.0, 4.0, 7.0)
 _FAST, _PEAK = 10, 16.0
 """Rotary frequencies, fastest first, that tell the token before from all others; nats that each
 adds to its score."""
+_CERTAIN = 40.0
+"""Nats by which a case's slot, or else the first token, outscores what should not be attended to."""
+_WEAK = 0.05
+"""A norm's weight below this share of their mean counts as switched off."""
 _QUIET_DEPTH, _QUIET_BATCHES = 0.7, 12
 """Share of the layers, and number of batches, in which directions are hardly used."""
 
@@ -75,10 +79,66 @@ class Edit:
 
 @dataclass(slots=True)
 class Memory:
-    """What was written, and how much of the vectors' variance it explains where it was fitted."""
+    """What was written, where, and how much of the vectors' variance it explains where it was
+    fitted."""
 
     edits: list[Edit] = field(default_factory=list)
     explained: dict[str, float] = field(default_factory=dict)
+    places: Tensor | None = None
+
+
+def n_places(c: int) -> int:
+    """How many directions of the hidden state are written to, for c numbers per vector."""
+    return 4 * c + 3
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where in the hidden state things are written, as (n, h) orthonormal directions.
+
+    Attributes:
+        mention: what this token ends the mention of, as read from text.
+        slot: what a slot of a part or outcome holds.
+        case: the case.
+        before: what the token before this one mentions, as text or slot.
+        end: that this token ends a part.
+        own: that this token is a case's slot.
+        fits: how well what was mentioned fits the case.
+    """
+
+    mention: Tensor
+    slot: Tensor
+    case: Tensor
+    before: Tensor
+    end: Tensor
+    own: Tensor
+    fits: Tensor
+
+    @classmethod
+    def of(cls, places: Tensor, c: int) -> Places:
+        """Cut (4c + 3, h) directions into their purposes."""
+        return cls(*torch.split(places, [c, c, c, c, 1, 1, 1]))
+
+
+@torch.no_grad()
+def reserve(model: SpliceModel, places: Tensor) -> None:
+    """Keep some directions of the hidden state for what is written: nothing else reaches them.
+
+    The base's own layers no longer write there, token embeddings lose what they have there, and
+    projected slots carry their vectors there, undisturbed.
+    """
+    for layer in model.causal.model.layers:
+        for linear in (layer.self_attn.o_proj, layer.mlp.down_proj):
+            weight = _linear(linear).weight
+            own = weight.float()
+            weight.copy_((own - places.T @ (places @ own)).to(weight))
+    model.reserved = places
+    if model.projectors is not None:
+        at = Places.of(places, model.projectors.settings["d"] + 1)
+        model.projectors.case.carry_on(at.case, at.own[0], places)
+        for projector in {id(p): p for p in (model.projectors.part, model.projectors.outcome)}.values():
+            projector.carry_on(at.slot, torch.zeros_like(at.own[0]), places)
+
 
 
 def edits_to_tensors(edits: Sequence[Edit]) -> dict[str, Tensor]:
@@ -140,7 +200,7 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
         return Memory()
     for at in range(last + 4):
         if at == last + 1:
-            writer.copy_down(at)
+            writer.hand_on(at)
         if at == last + 2:
             writer.gather(at)
         if at == last + 3:
@@ -163,7 +223,7 @@ def _can_hold(model: SpliceModel, last: int) -> bool:
         and not any(hasattr(attention, part) for part in ("q_norm", "k_norm"))
         and getattr(_linear(attention.q_proj), "bias", None) is None
         and hasattr(causal.model, "rotary_emb")
-        and 3 * (model.projectors.settings["d"] + 1) + 2 <= config.hidden_size // 2
+        and n_places(model.projectors.settings["d"] + 1) <= config.hidden_size // 2
     )
 
 
@@ -173,17 +233,14 @@ class _Writer:
     def __init__(self, model: SpliceModel, batches: Sequence[Batch], yes: int, no: int) -> None:
         assert model.projectors is not None and model.vectors is not None
         self.causal, self.layers = model.causal, model.causal.model.layers
-        self.memory = Memory()
         self.yes, self.no = yes, no
+        self.c = model.projectors.settings["d"] + 1
+        places = self._quiet([Stream(model, batch, yes) for batch in batches[:_QUIET_BATCHES]])
+        self.memory = Memory(places=places)
+        reserve(model, places)
+        self.at = Places.of(places, self.c)
+        self.slot_unit = model.projectors.straight_unit
         self.streams = [Stream(model, batch, yes) for batch in batches]
-        c = self.c = model.projectors.settings["d"] + 1
-        places = self._quiet(3 * c + 2)
-        # Where in the hidden state things are written: what this token ends the mention of, that
-        # it ends a part, the case, what the token before ended the mention of, and how well that
-        # fits the case.
-        self.mention, self.flag, self.case, self.before, self.fits = torch.split(
-            places, [c, 1, c, c, 1]
-        )
         self.unit = 0.0
         standard = model.projectors.of_kind
         spots = [s.spots(model.vectors, standard) for s in self.streams]
@@ -195,17 +252,21 @@ class _Writer:
         asked = sum(len(s.judged()[0]) for s in self.streams[1:])
         return min(*(sum(map(len, f.spots[1:])) for f in (self.mentions, self.cases)), asked) > 0
 
-    def _quiet(self, n: int) -> Tensor:
+    def _quiet(self, streams: Sequence[Stream]) -> Tensor:
         """(n, h) orthonormal directions of the hidden state that the base model hardly uses."""
         layers = self.layers[: round(_QUIET_DEPTH * len(self.layers))]
         total = torch.zeros(())
-        for stream in self.streams[:: max(1, len(self.streams) // _QUIET_BATCHES)]:
-            before = stream.hidden
-            for layer in layers:
-                stream.run(layer, layer)
+        for stream in streams:
+            for layer in (None, *layers):
+                if layer is not None:
+                    stream.run(layer, layer)
                 unit = torch.nn.functional.normalize(stream.hidden.float().flatten(0, 1), dim=-1)
                 total = total + unit.T @ unit
-            stream.hidden = before
+        # Read through a norm that all but switches a dimension off, it would be mostly noise.
+        norms = (n for x in layers for n in (x.input_layernorm, x.post_attention_layernorm))
+        weak = torch.stack([n.weight.float().abs() / n.weight.float().abs().mean() for n in norms])
+        total = total + torch.diag((weak[2:].amin(0) < _WEAK).float() * total.diagonal().sum())
+        n = n_places(self.c)
         quiet: Tensor = torch.linalg.eigh(total).eigenvectors[:, :n].T.contiguous()
         return quiet
 
@@ -217,8 +278,7 @@ class _Writer:
         if not write:
             return
         self.unit = self.unit or self._unit()
-        places = torch.cat([self.mention, self.flag, self.case])
-        # The layers on the way have changed what was written before.
+        places = torch.cat([self.at.mention, self.at.end])
         self.mentions.measure([s.hidden for s in self.streams], places.T / self.unit)
         into = self.mentions.solve(inner, ridge=_RIDGE)
         out = (places * self.unit).T
@@ -232,53 +292,70 @@ class _Writer:
         lengths = torch.cat([s.hidden.float().norm(dim=-1).flatten() for s in self.streams])
         return float(_STRENGTH * lengths.median() / self.c**0.5)
 
-    def copy_down(self, at: int) -> None:
-        """Let a layer's first heads hand what a token ends the mention of to the token behind."""
-        seen = self._seen(at)
+    def hand_on(self, at: int) -> None:
+        """Let a layer's first head hand what a token mentions to the token behind, and its second
+        the vector in a case's slot to all that follow."""
+        norm = self.layers[at].input_layernorm
+        seen = [norm(s.hidden) for s in self.streams]
         heads = _Heads(self.causal, at)
         flat = _constant(seen)
-        theta = self.causal.model.rotary_emb.inv_freq.float()[: min(_FAST, heads.size // 2 - 1)]
+        theta = self.causal.model.rotary_emb.inv_freq.float()[: min(_FAST, heads.size // 2 - 2)]
         half, slow = heads.size // 2, heads.size // 2 - 1
         amplitude = (_PEAK * heads.size**0.5) ** 0.5
         # Taken off, so that no token but the one before scores above zero: ``flat`` is not 1
         # everywhere, and what it scales must not outgrow the peak.
         base = float(theta.cos().sum()) ** 0.5
-        for at_head in range(0, heads.width, heads.size):
-            heads.q[at_head + slow] = flat * amplitude * base
-            for i, angle in enumerate(theta.tolist()):
-                # Turned one token further, the query matches the key of the token before it.
-                heads.q[at_head + i] = flat * (amplitude * math.cos(angle))
-                heads.q[at_head + half + i] = -flat * (amplitude * math.sin(angle))
-        for at_head in range(0, heads.n_keys * heads.size, heads.size):
-            heads.k[at_head : at_head + heads.size] = 0
-            heads.k[at_head + slow] = -flat * amplitude * base
-            for i in range(len(theta)):
-                heads.k[at_head + i] = flat * amplitude
-        carried = self._carry(seen, self.mention, heads)
+        heads.q[slow] = flat * amplitude * base
+        for i, angle in enumerate(theta.tolist()):
+            # Turned one token further, the query matches the key of the token before it.
+            heads.q[i] = flat * (amplitude * math.cos(angle))
+            heads.q[half + i] = -flat * (amplitude * math.sin(angle))
+        heads.k[: heads.size] = 0
+        heads.k[slow] = -flat * amplitude * base
+        for i in range(len(theta)):
+            heads.k[i] = flat * amplitude
+        # Without a case's slot the first token is attended to, at which nothing is written.
+        heads.q[heads.size + slow - 1] = flat * (_CERTAIN * heads.size**0.5)
+        own = self._reading(norm, self.at.own, self.slot_unit, [s.slots(0) for s in self.streams])
+        first = self._first(seen)
+        heads.k[slow - 1] = own[0] + 0.5 * first
+        places = [s.slots(1, 2) for s in self.streams]
+        heads.v[: self.c] = (
+            self._reading(norm, self.at.mention, self.unit, self.mentions.places())
+            + self._reading(norm, self.at.slot, self.slot_unit, places)
+            + self._reading(norm, self.at.case, self.slot_unit, [s.slots(0) for s in self.streams])
+        )
         heads.o[:, : heads.width] = 0
-        heads.o[:, : heads.size] = self.unit * self.before.T @ carried
+        heads.o[:, : self.c] = self.unit * self.at.before.T
+        heads.o[:, heads.size : heads.size + self.c] = self.unit * self.at.case.T
         self._apply(heads, ("q_proj", "k_proj", "v_proj", "o_proj"))
 
     def gather(self, at: int) -> None:
         """Turn a layer's first heads into ones that average what was handed to the ends of parts,
-        and read the case off it."""
-        seen = self._seen(at)
+        and read the case off it, where no slot has told it."""
+        norm = self.layers[at].input_layernorm
+        seen = [norm(s.hidden) for s in self.streams]
         heads = _Heads(self.causal, at)
         flat = _constant(seen)
         slow = heads.size // 2 - 1  # turned least by the rotary embedding: the same at any distance
         ends = [w[:, self.c : self.c + 1] for w in self.mentions.wanted]
-        read = Fit(self.mentions.spots, ends).solve(seen, ridge=1e-3)
+        read = Fit(self.mentions.spots, ends).solve(seen, ridge=1e-3)[:, 0]
+        own = self._reading(norm, self.at.own, self.slot_unit, [s.slots(0) for s in self.streams])
         for head in range(heads.n_heads):
             sharp = _SHARPNESS[head % len(_SHARPNESS)]
             heads.q[head * heads.size + slow] = flat * (sharp * heads.size**0.5)
         for key in range(heads.n_keys):
-            heads.k[key * heads.size + slow] = read[:, 0]
-        self._carry(seen, self.before, heads)
+            start = key * heads.size
+            heads.k[start + slow] = read + 3 * own[0]
+            heads.v[start : start + self.c] = self._reading(
+                norm, self.at.before, self.unit, self.mentions.ends(self.c)
+            )
         self._apply(heads, ("q_proj", "k_proj", "v_proj"))
         output = self.causal.get_submodule(f"{heads.name}.o_proj")
         pooled = [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
+        self.cases.measure([s.hidden for s in self.streams], self.at.case.T / self.unit)
         into = self.cases.solve(pooled, ridge=_RIDGE)
-        heads.o[:, : heads.width] = (into @ (self.case * self.unit)).T
+        heads.o[:, : heads.width] = (into @ (self.at.case * self.unit)).T
         self._apply(heads, ("o_proj",))
         self.memory.explained["case"] = self.cases.explained(slice(0, self.c))
 
@@ -293,14 +370,20 @@ class _Writer:
         before = [s.hidden for s in self.streams]
         norm = layer.post_attention_layernorm
         caught = [s.run(layer, norm) for s in self.streams]
+        judged = [s.judged() for s in self.streams]
+        spots = [own[0] for own in judged]
+        for stream, hidden in zip(self.streams, caught, strict=True):
+            stream.hidden = hidden
+        case, mention = (
+            self._reading(norm, places, self.unit, spots).T
+            for places in (self.at.case, self.at.before)
+        )
         for stream, hidden in zip(self.streams, before, strict=True):
             stream.hidden = hidden
         seen = [norm(x) for x in caught]
-        case, mention = (self._reading(seen, places, caught) for places in (self.case, self.before))
         flat = _constant(seen)
-        judged = [s.judged() for s in self.streams]
         inner = [_products(x.float(), case, mention, flat) for x in seen]
-        fit = Fit([own[0] for own in judged], [own[1] for own in judged])
+        fit = Fit(spots, [own[1] for own in judged])
         into = fit.solve(inner, ridge=1e-3)[:, 0]
         self.memory.explained["fits"] = fit.explained(slice(0, 1))
         weights = into / torch.cat(fit.written).std()
@@ -317,7 +400,7 @@ class _Writer:
         new_gate, new_up, new_down = gate.clone(), up.clone(), down.clone()
         new_gate[used] = torch.cat([factors, -factors])
         new_up[used] = torch.cat([others, others])
-        direction = self.fits[0] * (self.unit * _FITS_STRENGTH) + self._steering(at + 1)
+        direction = self.at.fits[0] * (self.unit * _FITS_STRENGTH) + self._steering(at + 1)
         sign = torch.cat([torch.ones(len(factors)), -torch.ones(len(factors))])
         new_down[:, used] = direction[:, None] * sign
         self._replace(mlp + "gate_proj", new_gate - gate, dim=0)
@@ -353,35 +436,29 @@ class _Writer:
         steering: Tensor = slope / max(length, 1e-9) * wanted
         return steering
 
-    def _seen(self, at: int) -> list[Tensor]:
-        """(B, T, h) what a layer's attention is given, per batch."""
-        return [self.layers[at].input_layernorm(s.hidden) for s in self.streams]
-
     def _reading(
-        self, seen: Sequence[Tensor], places: Tensor, hidden: Sequence[Tensor] | None = None
+        self, norm: Any, places: Tensor, unit: float, spots: Sequence[Tensor]
     ) -> Tensor:
-        """(h, n) map from what a layer is given to the numbers at some places (n, h)."""
-        states = hidden or [s.hidden for s in self.streams]
-        spots = [s.batch.attention_mask[:, 0].sum(-1).gt(1).nonzero()[::3] for s in self.streams]
-        there = [
-            x[own[:, 0], own[:, 1]].float() @ places.T / self.unit
-            for x, own in zip(states, spots, strict=True)
-        ]
-        return Fit(spots, there).solve(seen, ridge=1e-4)
+        """(n, h) map from what a norm hands on to the numbers at some places, of a given unit.
 
-    def _carry(self, seen: Sequence[Tensor], places: Tensor, heads: _Heads) -> Tensor:
-        """Let heads carry the numbers at some places, or as many of their principal components as
-        a head has room for; returns (n, size) what turns them into the numbers again."""
-        z = torch.cat(self.mentions.wanted)[:, : self.c]
-        basis = torch.eye(self.c)
-        if self.c > heads.size:
-            basis = torch.linalg.svd(z, full_matrices=False).Vh[: heads.size]
-        read = basis @ self._reading(seen, places).T
-        for key in range(heads.n_keys):
-            heads.v[key * heads.size : key * heads.size + len(read)] = read
-        back = torch.zeros(self.c, heads.size)
-        back[:, : len(basis)] = basis.T
-        return back
+        A norm divides by the root mean square of the hidden state; what that is on average is taken
+        from some positions.
+        """
+        there = torch.cat(
+            [s.hidden[own[:, 0], own[:, 1]].float() for s, own in zip(self.streams, spots, strict=True)]
+        )
+        scale = float(there.square().mean(1).sqrt().mean()) if len(there) else 1.0
+        weight: Tensor = norm.weight.float()
+        return places / weight * (scale / unit)
+
+    def _first(self, seen: Sequence[Tensor]) -> Tensor:
+        """(h,) what tells the first token of a prompt from all others."""
+        spots = [s.real() for s in self.streams]
+        there = [
+            (s.batch.position_ids[own[:, 0], own[:, 1]] == 0).float()[:, None]
+            for s, own in zip(self.streams, spots, strict=True)
+        ]
+        return Fit(spots, there).solve(seen, ridge=1e-4)[:, 0]
 
     def _apply(self, heads: _Heads, parts: Sequence[str]) -> None:
         for part in parts:

@@ -28,6 +28,7 @@ class SpliceModel(nn.Module):
         self.language_model = language_model
         self.projectors = projectors
         self.vectors: VectorTable | None = None
+        self.reserved: Tensor | None = None
         self.task_loss: dict[str, list[float]] = {}
 
     @property
@@ -43,6 +44,9 @@ class SpliceModel(nn.Module):
     ) -> Tensor:
         """(B, T, h) token embeddings with projected vectors in the slots."""
         embeddings: Tensor = self.causal.get_input_embeddings()(input_ids)
+        if self.reserved is not None:
+            places = self.reserved.to(embeddings)
+            embeddings = embeddings - (embeddings @ places.T) @ places
         if not len(slot_positions):
             return embeddings
         assert self.vectors is not None and self.projectors is not None

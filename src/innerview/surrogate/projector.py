@@ -20,7 +20,7 @@ from innerview.errors import SlotMismatchError
 
 __all__ = ["Projector", "ProjectorSet", "splice"]
 
-_STRAIGHT = 0.25
+_STRAIGHT = 0.5
 """Share of a slot's energy on the straight path."""
 
 
@@ -30,6 +30,7 @@ class Projector(nn.Module):
     center: Tensor
     scale: Tensor
     straight: Tensor
+    mark: Tensor
 
     def __init__(self, d: int, h: int, *, features: int = 1024, seed: int = 0) -> None:
         super().__init__()
@@ -40,6 +41,7 @@ class Projector(nn.Module):
         self.register_buffer("center", torch.zeros(d + 1))
         self.register_buffer("scale", torch.ones(d + 1))
         self.register_buffer("straight", _isometry(d + 1, h) / (d + 1) ** 0.5)
+        self.register_buffer("mark", torch.zeros(h))
         with torch.no_grad():
             weight = torch.randn(features, d + 1, generator=generator)
             self.first.weight.copy_(weight * (1.5 / (d + 1) ** 0.5))
@@ -64,10 +66,27 @@ class Projector(nn.Module):
         return hidden
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """(S, d) float32 to (S, h) float32 of norm ``gain``, in embedding units."""
-        raw = self.second(self.features(vectors)) + self.standard(vectors) @ self.straight
-        matched: Tensor = self.gain * raw / raw.norm(dim=-1, keepdim=True).clamp_min(1e-6)
-        return matched
+        """(S, d) float32 to (S, h) float32, in embedding units."""
+        raw = self.second(self.features(vectors))
+        matched = raw * ((1 - _STRAIGHT) ** 0.5 / raw.norm(dim=-1, keepdim=True).clamp_min(1e-6))
+        straight = self.standard(vectors) @ self.straight + self.mark
+        out: Tensor = self.gain * (matched + straight)
+        return out
+
+    @torch.no_grad()
+    def carry_on(self, directions: Tensor, mark: Tensor, reserved: Tensor) -> None:
+        """Send the straight path along given directions and the network around reserved ones.
+
+        Args:
+            directions: (d + 1, h) orthonormal, one per standardized number.
+            mark: (h,) added to every output, in the same unit.
+            reserved: (n, h) orthonormal directions that the network must not write to.
+        """
+        unit = (_STRAIGHT / len(directions)) ** 0.5
+        self.straight.copy_(directions * unit)
+        self.mark.copy_(mark * unit)
+        for parameter in (self.second.weight, self.second.bias):
+            parameter.sub_(reserved.T @ (reserved @ parameter))
 
     @torch.no_grad()
     def fit(self, vectors: Tensor, wanted: Tensor, *, norm: float, ridge: float = 1e-2) -> float:
@@ -93,9 +112,7 @@ class Projector(nn.Module):
         self.second.weight.copy_(weight.T.float())
         self.second.bias.copy_((mean_target - mean_phi @ weight).float())
         self.gain.fill_(norm)
-        strength = self.second(self.features(vectors)).pow(2).sum(-1).mean().sqrt()
-        length = strength * (_STRAIGHT / (1 - _STRAIGHT)) ** 0.5
-        self.straight.copy_(_isometry(*self.straight.shape) * (length / len(self.center) ** 0.5))
+        self.straight.copy_(_isometry(*self.straight.shape) * (_STRAIGHT / len(self.center)) ** 0.5)
         left = (target - mean_target - centered @ weight).pow(2).sum()
         return float(1 - left / (target - mean_target).pow(2).sum())
 
@@ -121,6 +138,11 @@ class ProjectorSet(nn.Module):
         self.outcome = (
             self.part if shared_parts else Projector(d, h, features=features, seed=seed + 2)
         )
+
+    @property
+    def straight_unit(self) -> float:
+        """Length of one standard deviation of a number on the straight path, in embedding units."""
+        return float(self.case.gain) * (_STRAIGHT / len(self.case.center)) ** 0.5
 
     def of_kind(self, kind: int) -> Projector:
         """The projector of a kind, by its index in ``KINDS``."""

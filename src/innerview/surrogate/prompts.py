@@ -230,7 +230,7 @@ class _Marks:
     anchors: list[SlotRef] = field(default_factory=list)
 
     def mention(self, start: int, anchor: SlotRef) -> None:
-        """Note where a mention ends; a title right behind its own slot is the same mention."""
+        """Note where a mention ends; a slot right behind its own title is the same mention."""
         if self.anchors:
             last = self.anchors[-1]
             if last.position == start - 1 and (last.kind, last.ref) == (anchor.kind, anchor.ref):

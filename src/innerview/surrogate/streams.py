@@ -71,19 +71,32 @@ class Stream:
         places, kinds = batch.anchor_positions, batch.anchor_kinds
         known = _standardized(vectors, kinds, batch.anchor_rows, standard)
         case, part = kinds == 0, kinds == KINDS.index("part")
-        slots = batch.slot_kinds == 0
-        told = _standardized(vectors, batch.slot_kinds[slots], batch.slot_rows[slots], standard)
+        held = torch.zeros(batch.input_ids.shape, dtype=torch.bool)
+        held[batch.slot_positions[:, 0], batch.slot_positions[:, 1]] = True
+        # What a slot holds is known; only text has to be understood.
+        text = ~case & ~held[places[:, 0], places[:, 1]]
         behind = torch.tensor([0, 1])
         ends, others = places[part] + behind, places[kinds == KINDS.index("outcome")] + behind
         others = others[others[:, 1] < batch.input_ids.shape[1]]
-        empty = self._empty()
-        n, c = [int((~case).sum()), len(told), len(ends), len(others) + len(empty)], known.shape[1]
-        wanted = torch.zeros(sum(n), 2 * c + 1)
-        wanted[: n[0], :c] = known[~case]
-        wanted[n[0] : n[0] + n[1], c + 1 :] = told
-        wanted[n[0] + n[1] : n[0] + n[1] + n[2], c] = 1
-        spots = torch.cat([places[~case], batch.slot_positions[slots], ends, others, empty])
+        empty = torch.cat([self._empty(), batch.slot_positions])
+        n, c = [int(text.sum()), len(ends), len(others) + len(empty)], known.shape[1]
+        wanted = torch.zeros(sum(n), c + 1)
+        wanted[: n[0], :c] = known[text]
+        wanted[n[0] : n[0] + n[1], c] = 1
+        spots = torch.cat([places[text], ends, others, empty])
         return spots, wanted, places[case], known[case]
+
+    def slots(self, *kinds: int) -> Tensor:
+        """(N, 2) positions of the slots of some kinds."""
+        chosen = sum((self.batch.slot_kinds == k for k in kinds), torch.zeros(())) > 0
+        return self.batch.slot_positions[chosen.expand(len(self.batch.slot_positions))]
+
+    def real(self) -> Tensor:
+        """(N, 2) every third token and the first of each prompt, without padding."""
+        mask = self.batch.attention_mask[:, 0]
+        # A first token sees only itself, but others see it; padding neither sees nor is seen.
+        first = (self.batch.position_ids == 0) & (mask.sum(1) > 1)
+        return torch.cat([(mask.sum(2) > 1).nonzero()[::3], first.nonzero()])
 
     def judged(self) -> tuple[Tensor, Tensor]:
         """Positions (N, 2) right before a yes or no, and (N, 1) which it is, as 1 or -1."""
@@ -113,6 +126,20 @@ class Fit:
     def __init__(self, spots: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
         self.spots, self.wanted = list(spots), list(wanted)
         self.written = [torch.zeros_like(w) for w in wanted]
+
+    def places(self) -> list[Tensor]:
+        """Where something is wanted, per batch."""
+        return [
+            spots[wanted.abs().sum(1) > 0]
+            for spots, wanted in zip(self.spots, self.wanted, strict=True)
+        ]
+
+    def ends(self, column: int) -> list[Tensor]:
+        """Where a column is wanted, per batch."""
+        return [
+            spots[wanted[:, column] > 0]
+            for spots, wanted in zip(self.spots, self.wanted, strict=True)
+        ]
 
     def measure(self, hidden: Sequence[Tensor], reading: Tensor) -> None:
         """Take what is written from hidden states (B, T, h), by a map (h, c)."""
