@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from innerview.evaluation._tables import alignment_table, fidelity_table, verdict_groups
+from innerview.evaluation._tables import (
+    METHODS,
+    alignment_table,
+    fidelity_table,
+    methods_shown,
+    verdict_groups,
+)
 from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.report import render_report, write_report
 from innerview.explanation.claims import CheckedClaim, Claim, Verdict
@@ -100,10 +106,9 @@ def test_tables_take_figures_from_memory_and_from_json() -> None:
     rows = {row.name: row for row in alignment_table(METRICS)}
     assert set(rows) == {"retrieval_hr5", "ranking_kendall"}
     cells = rows["retrieval_hr5"].cells
-    assert [c.value if c else None for c in cells] == [
-        None, None, "0.811", None, None, "0.123", None,
-    ]  # fmt: skip
-    best, floor = cells[2], cells[5]
+    assert list(methods_shown(METRICS)) == ["hybrid", "constant", "random"]
+    assert [c.value if c else None for c in cells] == ["0.811", "0.123", None]
+    best, floor = cells[0], cells[1]
     assert best and best.best and floor and not floor.best
     chance = rows["ranking_kendall"].cells[-1]
     assert chance and chance.value == "0.000" and chance.at == pytest.approx(50, abs=0.01)
@@ -135,6 +140,19 @@ def test_page_shows_the_target_the_figures_and_every_case() -> None:
     ):  # fmt: skip
         assert expected in text, expected
     assert 'class="ev-warning"' not in text
+
+
+@pytest.mark.parametrize("asked", [list(METHODS), ["hybrid", "distilled"], ["random"]])
+def test_page_has_a_column_for_whoever_was_asked_and_no_other(asked: list[str]) -> None:
+    figure = Figure(0.5, 0.4, 0.6, 9)
+    text = page(metrics={"alignment": {m: {"retrieval_hr5": figure} for m in asked}})
+    Reader(text)
+    for method in METHODS:
+        assert (f">{method.replace('_', ' ')}<small>" in text) == (method in asked), method
+    # One edge parts the floors from the rest: in the heading and in the one row.
+    floors = bool({"popularity", "constant", "random"} & set(asked))
+    table = text[text.index('aria-labelledby="alignment"') :]
+    assert table.count("ev-edge") == 2 * floors
 
 
 @pytest.mark.parametrize(("n", "few"), [(400, False), (10, True)])

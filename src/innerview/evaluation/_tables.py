@@ -14,6 +14,7 @@ from innerview.explanation.explanation import Explanation
 
 __all__ = [
     "FIDELITY_METRICS",
+    "FLOORS",
     "FORM_NAMES",
     "METHODS",
     "Cell",
@@ -21,6 +22,7 @@ __all__ = [
     "Tally",
     "alignment_table",
     "fidelity_table",
+    "methods_shown",
     "verdict_groups",
 ]
 
@@ -29,11 +31,16 @@ METHODS: Mapping[str, str] = {
     "intention": "vectors",
     "hybrid": "text and vectors",
     "unaligned": "not aligned",
+    "in_context": "shown two examples",
+    "distilled": "small student",
     "popularity": "most popular",
     "constant": "target's favourites",
     "random": "chance",
 }
 """Columns of the alignment table, and what each answers from."""
+
+FLOORS: tuple[str, ...] = ("popularity", "constant", "random")
+"""Those that answer alike about every case."""
 
 FORM_NAMES: Mapping[str, str] = {
     "behavior": "Text only",
@@ -114,12 +121,19 @@ class Tally:
         return f"{self.verified / testable:.0%}" if testable else "–"
 
 
+def methods_shown(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """The methods that were asked, of ``METHODS`` and in their order."""
+    asked = metrics.get("alignment", {})
+    return {method: says for method, says in METHODS.items() if method in asked}
+
+
 def alignment_table(metrics: Mapping[str, Any]) -> list[Row]:
-    """One row per metric that any method has, one cell per method of ``METHODS``."""
+    """One row per metric that any method has, one cell per method of ``methods_shown``."""
     branches = metrics.get("alignment", {})
+    shown = methods_shown(metrics)
     rows = []
     for name in METRICS:
-        found = [_figure(branches.get(method, {}).get(name)) for method in METHODS]
+        found = [_figure(branches[method].get(name)) for method in shown]
         if any(found):
             ends = (-1.0, 1.0) if name == "ranking_kendall" else (0.0, 1.0)
             rows.append(Row(_LABELS[name], name, _cells(found, ends)))

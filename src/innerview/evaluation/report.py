@@ -21,10 +21,11 @@ from markupsafe import Markup
 
 from innerview.evaluation._files import write_whole
 from innerview.evaluation._tables import (
+    FLOORS,
     FORM_NAMES,
-    METHODS,
     alignment_table,
     fidelity_table,
+    methods_shown,
     verdict_groups,
 )
 from innerview.explanation.explanation import Explanation
@@ -111,7 +112,9 @@ def render_report(
         facts=_facts(target_report),
         warnings=_warnings(target_report),
         notes=list(notes),
-        methods=METHODS,
+        methods=methods_shown(metrics),
+        forms=FORM_NAMES,
+        floors=FLOORS,
         alignment=alignment_table(metrics),
         n_asked=metrics.get("meta", {}).get("n_cases"),
         fidelity_headings=headings,

@@ -12,6 +12,7 @@ from typing import Any
 from innerview.alignment.records import FORMS, Record, read_records
 from innerview.evaluation.answers import alignment_metrics
 from innerview.evaluation.baselines import constant_answers, popularity_answers, random_answers
+from innerview.evaluation.in_context import IN_CONTEXT_TASKS, solved_examples
 from innerview.evaluation.results import write_metrics, write_predictions
 from innerview.pipeline._align import neighbours
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
@@ -36,7 +37,8 @@ def evaluate(
     Args:
         run: with target, records and surrogate.
         say: told how far it is.
-        unaligned: ask the base language model, before training, as well.
+        unaligned: ask the base language model, before training, as well: as it is, and with two
+            solved examples before each question.
         max_seconds: stop asking about further cases when another few would take longer; the
             figures then rest on fewer cases, and say on how many.
         seed: of baselines and intervals.
@@ -46,7 +48,7 @@ def evaluate(
 
     target = load_bundle(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
-    made_from = digest([target.fingerprint, surrogate.fingerprint, unaligned, seed, 2])
+    made_from = digest([target.fingerprint, surrogate.fingerprint, unaligned, seed, 3])
     path = run / "report" / "metrics.json"
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))
@@ -78,6 +80,10 @@ def evaluate(
         base.start(neighbours(train), features=shape.get("features", 0))
         base.fold()
         answered["unaligned"] = (tables, base.answer(tables))
+        told = [r for r in tables if r.task in IN_CONTEXT_TASKS]
+        say(Event("evaluate", f"{len(told)} of them again, with two solved examples each"))
+        base.encoder.show(solved_examples(train, seed=seed))
+        answered["in_context"] = (told, base.answer(told))
     tree = {m: alignment_metrics(own, values, seed=seed) for m, (own, values) in answered.items()}
     meta = {
         "target": target.fingerprint,
