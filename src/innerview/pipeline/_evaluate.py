@@ -16,7 +16,7 @@ from innerview.evaluation.in_context import IN_CONTEXT_TASKS, solved_examples
 from innerview.evaluation.results import write_metrics, write_predictions
 from innerview.pipeline._align import neighbours
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
-from innerview.targets import load_bundle
+from innerview.targets import Target, load_bundle
 
 __all__ = ["evaluate"]
 
@@ -29,6 +29,7 @@ def evaluate(
     say: Say,
     *,
     unaligned: bool = True,
+    distilled: bool = True,
     max_seconds: float | None = None,
     seed: int = 0,
 ) -> Path:
@@ -39,6 +40,7 @@ def evaluate(
         say: told how far it is.
         unaligned: ask the base language model, before training, as well: as it is, and with two
             solved examples before each question.
+        distilled: teach a small network the same training labels, and ask it as well.
         max_seconds: stop asking about further cases when another few would take longer; the
             figures then rest on fewer cases, and say on how many.
         seed: of baselines and intervals.
@@ -48,7 +50,7 @@ def evaluate(
 
     target = load_bundle(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
-    made_from = digest([target.fingerprint, surrogate.fingerprint, unaligned, seed, 3])
+    made_from = digest([target.fingerprint, surrogate.fingerprint, unaligned, distilled, seed, 3])
     path = run / "report" / "metrics.json"
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))
@@ -73,6 +75,10 @@ def evaluate(
     answered["popularity"] = (tables, popularity_answers(tables, target, popularity, seed=seed))
     answered["constant"] = (tables, constant_answers(tables, target, first, seed=seed))
     answered["random"] = (tables, random_answers(tables, target, seed))
+    if distilled:
+        say(Event("evaluate", "teaching a small network the same labels, for comparison"))
+        valid = read_records(run / "records" / "valid.parquet")
+        answered["distilled"] = _distilled(target, train, valid, tables, seed=seed)
     if unaligned:
         say(Event("evaluate", f"{len(tables)} questions to the unaligned base model"))
         base = Surrogate(load_base(surrogate.base.name), target, seed=seed)
@@ -99,6 +105,21 @@ def evaluate(
     write_predictions(run / "report" / "predictions.parquet", answered)
     finish(run / "report", made_from)
     return path
+
+
+def _distilled(
+    target: Target,
+    train: Sequence[Record],
+    valid: Sequence[Record],
+    asked: Sequence[Record],
+    *,
+    seed: int,
+) -> tuple[list[Record], list[Any]]:
+    """What a student of the training labels says to the questions that it can be asked."""
+    from innerview.evaluation.distilled import DISTILLED_TASKS, distil
+
+    told = [r for r in asked if r.task in DISTILLED_TASKS]
+    return told, list(distil(target, train, valid, seed=seed).answers(told))
 
 
 def _shards(records: Sequence[Record]) -> list[list[Record]]:
