@@ -155,13 +155,18 @@ def evaluate(
     distilled: Annotated[
         bool, typer.Option(help="Teach a small network the same labels and ask it too.")
     ] = True,
+    channels: Annotated[
+        bool, typer.Option(help="Measure what it says when words and vectors disagree.")
+    ] = True,
     seed: opt.Seed = 0,
 ) -> None:
     """Measure how far it can be trusted."""
     from innerview import pipeline
 
     with progress() as say:
-        pipeline.evaluate(run, say, unaligned=unaligned, distilled=distilled, seed=seed)
+        pipeline.evaluate(
+            run, say, unaligned=unaligned, distilled=distilled, channels=channels, seed=seed
+        )
     show_run(run)
 
 

@@ -41,7 +41,7 @@ def run(settings: RunSettings, say: Say) -> Path:
     )
     left = settings.time_budget_s - (time.monotonic() - began)
     evaluate(
-        settings.out, say, unaligned=False, distilled=False,
+        settings.out, say, unaligned=False, distilled=False, channels=False,
         max_seconds=max(30.0, 0.6 * left), seed=settings.seed,
     )  # fmt: skip
     explain(settings.out, say, n=settings.n_explain)
