@@ -14,6 +14,7 @@ import pytest
 from innerview.evaluation._tables import (
     METHODS,
     alignment_table,
+    channel_table,
     fidelity_table,
     methods_shown,
     verdict_groups,
@@ -128,6 +129,21 @@ def test_verdicts_are_counted_by_who_claimed() -> None:
     assert (own.verified, own.refuted, own.share) == (0, 2, "0%")
     reasons = {t.label: t.share for t in groups["The surrogate's one reason, by form"]}
     assert reasons == {"Text only": "100%", "Text and vectors": "0%"}
+
+
+def test_page_shows_channels_where_they_were_measured() -> None:
+    assert 'id="channels"' not in page()
+    moved = {"shift": Figure(-0.63, -0.9, -0.3, 12), "preference": Figure(1.25, 1, 1.5, 12)}
+    told = {"unchanged": {"preference": Figure(-1.7, -2, -1, 12)}, "text_swapped": moved}
+    headings, rows = channel_table({"channels": told})
+    assert headings == ["shift", "preference"]
+    assert [[c.value if c else None for c in row.cells] for row in rows] == [
+        [None, "−1.700"],
+        ["−0.630", "1.250"],
+    ]
+    text = page(metrics=METRICS | {"channels": told})
+    Reader(text)
+    assert 'id="channels"' in text and "titles, for the other case&#39;s" in text
 
 
 def test_page_shows_the_target_the_figures_and_every_case() -> None:

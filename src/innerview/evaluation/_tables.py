@@ -13,6 +13,7 @@ from innerview.explanation.claims import CLAIM_TYPES, Verdict
 from innerview.explanation.explanation import Explanation
 
 __all__ = [
+    "CHANNEL_METRICS",
     "FIDELITY_METRICS",
     "FLOORS",
     "FORM_NAMES",
@@ -21,6 +22,7 @@ __all__ = [
     "Row",
     "Tally",
     "alignment_table",
+    "channel_table",
     "fidelity_table",
     "methods_shown",
     "verdict_groups",
@@ -63,6 +65,17 @@ _LABELS: Mapping[str, str] = {
     "interest_accuracy_heldout_items": "Interest, accuracy, held-out items",
     "interest_auc_heldout_items": "Interest, AUC, held-out items",
     "ranking_kendall_heldout_items": "Ranking, Kendall's tau, held-out items",
+}
+
+CHANNEL_METRICS: Mapping[str, str] = {"shift": "shift", "preference": "preference"}
+
+_CHANGES: Mapping[str, str] = {
+    "unchanged": "nothing",
+    "vectors_swapped": "vectors, for the other case's",
+    "text_swapped": "titles, for the other case's",
+    "both_swapped": "both, for the other case's",
+    "vectors_zero": "vectors, for zeros",
+    "vectors_random": "vectors, for random ones",
 }
 
 FIDELITY_METRICS: Mapping[str, str] = {
@@ -156,6 +169,17 @@ def fidelity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
         for method, branch in branches.items()
     ]
     return [FIDELITY_METRICS[name] for name in names], rows
+
+
+def channel_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings, and one row per thing that was exchanged; no rows where nothing was."""
+    branches: Mapping[str, Mapping[str, Any]] = metrics.get("channels", {})
+    rows = [
+        Row(says, name, tuple(_cell(_figure(branches[name].get(m))) for m in CHANNEL_METRICS))
+        for name, says in _CHANGES.items()
+        if name in branches
+    ]
+    return list(CHANNEL_METRICS.values()), rows
 
 
 def verdict_groups(explanations: Sequence[Explanation]) -> list[tuple[str, list[Tally]]]:

@@ -24,6 +24,7 @@ from innerview.evaluation._tables import (
     FLOORS,
     FORM_NAMES,
     alignment_table,
+    channel_table,
     fidelity_table,
     methods_shown,
     verdict_groups,
@@ -102,6 +103,7 @@ def render_report(
     """
     shown = explanations[:max_cards]
     headings, fidelity = fidelity_table(metrics)
+    channel_headings, channels = channel_table(metrics)
     script = _script()
     return _environment().get_template("report.html.j2").render(
         name=str(provenance.get("target", "the target")),
@@ -117,6 +119,8 @@ def render_report(
         floors=FLOORS,
         alignment=alignment_table(metrics),
         n_asked=metrics.get("meta", {}).get("n_cases"),
+        channel_headings=channel_headings,
+        channels=channels,
         fidelity_headings=headings,
         fidelity=fidelity,
         verdicts=verdict_groups(explanations),
