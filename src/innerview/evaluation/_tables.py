@@ -13,7 +13,6 @@ from innerview.explanation.claims import CLAIM_TYPES, Verdict
 from innerview.explanation.explanation import Explanation
 
 __all__ = [
-    "CHANNEL_METRICS",
     "FIDELITY_METRICS",
     "FLOORS",
     "FORM_NAMES",
@@ -67,7 +66,7 @@ _LABELS: Mapping[str, str] = {
     "ranking_kendall_heldout_items": "Ranking, Kendall's tau, held-out items",
 }
 
-CHANNEL_METRICS: Mapping[str, str] = {"shift": "shift", "preference": "preference"}
+_CHANNEL_METRICS = ("shift", "preference")
 
 _CHANGES: Mapping[str, str] = {
     "unchanged": "nothing",
@@ -175,11 +174,11 @@ def channel_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     """Headings, and one row per thing that was exchanged; no rows where nothing was."""
     branches: Mapping[str, Mapping[str, Any]] = metrics.get("channels", {})
     rows = [
-        Row(says, name, tuple(_cell(_figure(branches[name].get(m))) for m in CHANNEL_METRICS))
+        Row(says, name, tuple(_cell(_figure(branches[name].get(m))) for m in _CHANNEL_METRICS))
         for name, says in _CHANGES.items()
         if name in branches
     ]
-    return list(CHANNEL_METRICS.values()), rows
+    return list(_CHANNEL_METRICS), rows
 
 
 def verdict_groups(explanations: Sequence[Explanation]) -> list[tuple[str, list[Tally]]]:

@@ -35,7 +35,8 @@ DISTILLED_TASKS: frozenset[Task] = frozenset({"retrieval", "ranking", "interest"
 """What it answers; the rest asks for words or for vectors."""
 
 _TOP = 5
-_SCORED_AT_ONCE = 1024
+_AT_ONCE = 256
+"""Records whose rows of scores are held together."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -98,13 +99,11 @@ class Student(nn.Module):
     def scores(self, cases: Sequence[Sequence[str]]) -> Floats:
         """(N, O) log-probabilities, of cases given by their parts; the last ones are read."""
         self.eval()
-        found = [np.zeros((0, len(self.bias)))]
-        for start in range(0, len(cases), _SCORED_AT_ONCE):
-            batch = [list(c)[-self.longest :] for c in cases[start : start + _SCORED_AT_ONCE]]
-            at = torch.tensor([(row, len(case) - 1) for row, case in enumerate(batch)])
-            logits = self(_padded(self.target, batch), at)
-            found.append(torch.log_softmax(logits.double(), dim=-1).numpy())
-        return np.concatenate(found)
+        read = [list(case)[-self.longest :] for case in cases]
+        at = torch.tensor([(row, len(case) - 1) for row, case in enumerate(read)])
+        logits = self(_padded(self.target, read), at)
+        found: Floats = torch.log_softmax(logits.double(), dim=-1).numpy()
+        return found
 
     def answers(self, records: Sequence[Record]) -> list[AnswerValue]:
         """One answer per record of ``DISTILLED_TASKS``.
@@ -112,8 +111,12 @@ class Student(nn.Module):
         The probability of yes is the percentile of the outcome's score, so that yes begins at the
         median outcome; the strongest part is the one without which the outcome loses most.
         """
-        scores = self.scores([r.parts[: r.visible] for r in records])
-        return [self._answer(record, own) for record, own in zip(records, scores, strict=True)]
+        values: list[AnswerValue] = []
+        for start in range(0, len(records), _AT_ONCE):
+            batch = records[start : start + _AT_ONCE]
+            scores = self.scores([r.parts[: r.visible] for r in batch])
+            values += [self._answer(record, own) for record, own in zip(batch, scores, strict=True)]
+        return values
 
     def _answer(self, record: Record, scores: Floats) -> AnswerValue:
         outcomes = self.target.outcomes
