@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-COLUMNS = ("behavior", "intention", "hybrid", "unaligned", "popularity", "constant", "random")
+COLUMNS = (
+    "behavior", "intention", "hybrid", "unaligned", "in_context", "distilled",
+    "popularity", "constant", "random",
+)  # fmt: skip
 METRICS = {
     "retrieval_hr5": "retrieval HR@5",
     "retrieval_ndcg5": "retrieval NDCG@5",
@@ -19,35 +23,102 @@ METRICS = {
     "history_recall": "history recall",
     "item_recovery": "item recovery",
     "attribution_accuracy": "strongest reason named",
+    "interest_accuracy_heldout_items": "held-out items: interest accuracy",
+    "interest_auc_heldout_items": "held-out items: interest AUC",
+    "ranking_kendall_heldout_items": "held-out items: ranking Kendall τ",
 }
+EXCHANGED = {
+    "unchanged": "nothing",
+    "vectors_swapped": "vectors, for another user's",
+    "text_swapped": "titles, for another user's",
+    "both_swapped": "both, for another user's",
+    "vectors_zero": "vectors, for zeros",
+    "vectors_random": "vectors, for random ones",
+}
+PAPER = {"games": "paper, Games", "movies": "paper, Movies", "steam": "paper, Steam"}
+PAPER_METHODS = tuple(c for c in COLUMNS if c != "constant")
+PAPER_METRICS = (
+    "retrieval_hr5", "retrieval_ndcg5", "ranking_ndcg5_reference", "interest_accuracy",
+    "history_recall",
+)  # fmt: skip
 
 
-def cell(figure: dict[str, float] | None) -> str:
+def cell(figure: Mapping[str, float] | None) -> str:
     if figure is None:
         return "–"
     return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
-def table(alignment: dict[str, Any]) -> list[str]:
+def lines_of(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table; rows in which nothing was measured are left out."""
+    measured = [row for row in rows if any(x != "–" for x in row[1:])]
+    lines = [f"| {' | '.join(headings)} |".replace("|  |", "| |")]
+    lines.append("|" + " --- |" * len(headings))
+    return lines + [f"| {' | '.join(row)} |" for row in measured]
+
+
+def alignment_table(alignment: Mapping[str, Any]) -> list[str]:
     shown = [c for c in COLUMNS if c in alignment]
-    lines = [f"| | {' | '.join(shown)} |", "| --- |" + " --- |" * len(shown)]
-    for metric, label in METRICS.items():
-        row = [cell(alignment[c].get(metric)) for c in shown]
-        if any(x != "–" for x in row):
-            lines.append(f"| {label} | {' | '.join(row)} |")
-    return lines
+    rows = [
+        [label, *(cell(alignment[c].get(metric)) for c in shown)]
+        for metric, label in METRICS.items()
+    ]
+    return lines_of(["", *shown], rows)
+
+
+def channel_table(channels: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [label, cell(channels[name].get("shift")), cell(channels[name].get("preference"))]
+        for name, label in EXCHANGED.items()
+        if name in channels
+    ]
+    return lines_of(["exchanged in the prompt", "shift, nats", "preference, nats"], rows)
+
+
+def paper_table(paper: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
+    """One row per method and metric, one column per data set: the paper's, then ours."""
+    columns = {PAPER[name]: figures for name, figures in paper.items()}
+    for name, metrics in runs.items():
+        columns[name] = {
+            method: {metric: figure["value"] for metric, figure in own.items()}
+            for method, own in metrics["alignment"].items()
+        }
+    rows = [
+        [f"{method}: {METRICS[metric]}", *(value(own, method, metric) for own in columns.values())]
+        for method in PAPER_METHODS
+        for metric in PAPER_METRICS
+    ]
+    return lines_of(["", *columns], rows)
+
+
+def value(figures: Mapping[str, Any], method: str, metric: str) -> str:
+    found = figures.get(method, {}).get(metric)
+    return "–" if found is None else f"{found:.3f}"
+
+
+def page(results: Path) -> str:
+    """All runs in a folder, with an interval to every figure, and the paper's."""
+    runs = {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(results.glob("*/metrics.json"))
+    }
+    lines = [(results / "intro.md").read_text(encoding="utf-8").rstrip(), ""]
+    for name, metrics in runs.items():
+        lines += [f"## {name}", ""]
+        notes = results / name / "notes.md"
+        if notes.exists():
+            lines += [notes.read_text(encoding="utf-8").rstrip(), ""]
+        lines += [*alignment_table(metrics["alignment"]), ""]
+        if "channels" in metrics:
+            lines += [*channel_table(metrics["channels"]), ""]
+    lines += [(results / "paper.md").read_text(encoding="utf-8").rstrip(), ""]
+    paper = json.loads((results / "paper.json").read_text(encoding="utf-8"))
+    lines += [*paper_table(paper, runs), ""]
+    return "\n".join(lines)
 
 
 def main() -> None:
-    lines = [(DOCS / "results" / "intro.md").read_text(encoding="utf-8").rstrip(), ""]
-    for folder in sorted(p.parent for p in (DOCS / "results").glob("*/metrics.json")):
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        lines += [f"## {folder.name}", ""]
-        notes = folder / "notes.md"
-        if notes.exists():
-            lines += [notes.read_text(encoding="utf-8").rstrip(), ""]
-        lines += [*table(metrics["alignment"]), ""]
-    (DOCS / "results.md").write_text("\n".join(lines), encoding="utf-8")
+    (DOCS / "results.md").write_text(page(DOCS / "results"), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,15 @@ from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import read_records
 from innerview.errors import BundleError
+from innerview.evaluation._tables import METHODS
+from innerview.evaluation.channels import CHANGES
+from innerview.evaluation.results import read_metrics
+from innerview.pipeline import Event, evaluate, label, report, train_target
 from innerview.pipeline import _target as stage
-from innerview.pipeline import label, train_target
+from innerview.pipeline._align import neighbours
 from innerview.pipeline._stage import RunSettings
 from innerview.targets import load_bundle
+from surrogate.tiny import tiny_base
 
 
 class Killed(BaseException):
@@ -131,3 +136,46 @@ def test_a_bundle_of_other_items_is_refused_before_anything_is_removed(
     with pytest.raises(BundleError, match="knows none of the"):
         _start(replace(settings, items=None, target=str(settings.out / "target")))
     assert load_bundle(settings.out / "target").outcomes.ids
+
+
+@pytest.fixture
+def tiny_run(settings: RunSettings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run with target, records and a surrogate that was never trained, on a tiny base."""
+    from innerview.surrogate import base as bases
+    from innerview.surrogate import surrogate as surrogates
+
+    for module in (bases, surrogates):
+        monkeypatch.setattr(module, "load_base", lambda *_, **__: tiny_base())
+    _start(settings)
+    # A quarter of twelve outcomes, so that there are some to ask about.
+    mixture = MixtureSettings(heldout_outcome_frac=0.25)
+    label(settings.out, lambda event: None, mixture=mixture, n_test=8)
+    groups = neighbours(read_records(settings.out / "records" / "train" / "records.parquet"))
+    made = surrogates.Surrogate(tiny_base(), load_bundle(settings.out / "target"), lora_rank=4)
+    made.start(groups, features=16)
+    made.save(settings.out / "surrogate", provenance={})
+    return settings.out
+
+
+def test_everyone_is_asked_and_the_channels_are_measured(tiny_run: Path) -> None:
+    said: list[Event] = []
+    metrics = read_metrics(evaluate(tiny_run, said.append))
+    assert set(metrics["alignment"]) == set(METHODS)
+    for method in ("in_context", "distilled"):
+        assert set(metrics["alignment"][method]) >= {
+            "retrieval_hr5", "ranking_kendall", "interest_auc", "attribution_accuracy",
+        }  # fmt: skip
+        assert "history_recall" not in metrics["alignment"][method]
+        assert "ranking_kendall_heldout_items" in metrics["alignment"][method]
+    assert set(metrics["channels"]) == {"unchanged", *CHANGES}
+    said.clear()
+    evaluate(tiny_run, said.append)
+    assert [event.text for event in said] == ["unchanged, kept"]
+    report(tiny_run, said.append)
+    page = (tiny_run / "report" / "index.html").read_text(encoding="utf-8")
+    assert all(f">{method.replace('_', ' ')}<small>" in page for method in METHODS)
+    few = read_metrics(
+        evaluate(tiny_run, said.append, unaligned=False, distilled=False, channels=False)
+    )
+    assert set(METHODS) - set(few["alignment"]) == {"unaligned", "in_context", "distilled"}
+    assert "channels" not in few

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,22 @@ from innerview.alignment.labels import LabelSettings, label_cases, nearest_outco
 from innerview.alignment.mixture import (
     MixtureSettings,
     case_records,
+    heldout_outcomes,
     item_records,
+    item_test_records,
     test_records,
     windows,
 )
 from innerview.alignment.prose import prose_records
-from innerview.alignment.records import FORMS, Record, Slot, Text, read_records, write_records
+from innerview.alignment.records import (
+    FORMS,
+    HELDOUT,
+    Record,
+    Slot,
+    Text,
+    read_records,
+    write_records,
+)
 from innerview.alignment.templates import PHRASES, Words, phrase_pieces, phrases
 from innerview.errors import DataError, RecordError, RunError
 from innerview.explanation.evidence import measure
@@ -112,14 +124,16 @@ def test_windows_are_the_newest_stretches(n: int, max_parts: int, limit: int) ->
 def test_training_records_hold_the_targets_answers_for_what_is_visible(
     target: ScriptedTarget, cases: list[Case]
 ) -> None:
-    groups = case_records(target, cases, MixtureSettings(ranking_frac=1.0), LabelSettings())
+    mixture = MixtureSettings(ranking_frac=1.0)
+    groups = case_records(target, cases, mixture, LabelSettings())
     tasks = {r.task for g in groups for r in g}
     assert tasks >= {"retrieval", "ranking", "interest", "attribution"}
     for record in (r for g in groups for r in g):
         case = Case("x", record.parts[: record.visible])
         (scores,) = target.score([case])
         if record.task == "retrieval":
-            best = top_outcomes(target, case, scores, 1)[0]
+            ranked = top_outcomes(target, case, scores, N)
+            best = next(o for o in ranked if o not in heldout_outcomes(target, mixture))
             assert record.answer == f" {target.outcomes.title(best)}"
         if record.task == "attribution":
             strongest = measure(case, record.label["outcome"], target).strongest()[0].part
@@ -166,6 +180,80 @@ def test_nearest_outcomes_is_by_cosine_and_never_itself() -> None:
     weights = np.eye(3, dtype=np.float32)
     target = ScriptedTarget(weights, small_catalogue(3))
     assert all(a != b for a, b in zip(target.outcomes.ids, nearest_outcomes(target), strict=True))
+
+
+def test_nearest_outcomes_may_be_among_some(target: ScriptedTarget) -> None:
+    some = target.outcomes.ids[:3]
+    assert set(nearest_outcomes(target, among=some)) <= set(some)
+
+
+def _strings(value: object) -> set[str]:
+    """Every text in a label."""
+    if isinstance(value, str):
+        return {value}
+    inner = value.values() if isinstance(value, dict) else value
+    return set().union(*map(_strings, inner)) if isinstance(inner, Iterable) else set()
+
+
+@given(st.integers(0, 99), st.sampled_from([0.05, 0.2, 0.4]), st.booleans())
+@settings(max_examples=15)
+def test_heldout_outcomes_occur_nowhere_in_training(seed: int, frac: float, shared: bool) -> None:
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(N, N)).astype(np.float32)
+    # Titles of two letters, none of which is within another title or a phrase.
+    titles = tuple(f"{chr(0x410 + n)}{chr(0x430 + n)}" for n in range(N + 9))
+    outcomes = replace(small_catalogue(N), titles=titles[:N])
+    # Some parts are outcomes under the same id, though the catalogues differ.
+    both = {"ids": (*outcomes.ids[9:], *"abcdefghi"), "titles": titles[9:]}
+    parts = None if shared else replace(outcomes, **both)
+    target = ScriptedTarget(weights, outcomes, parts=parts, max_parts=6)
+    cases = [
+        Case(f"c{n}", tuple(target.parts.ids[i] for i in rng.choice(N, 3 + n % 9, replace=False)))
+        for n in range(12)
+    ]
+    mixture = MixtureSettings(heldout_outcome_frac=frac, item_fact_frac=1.0, seed=seed)
+    heldout = heldout_outcomes(target, mixture)
+    assert len(heldout) == int(N * frac)
+    groups = case_records(target, cases, mixture, LabelSettings(seed=seed))
+    groups += item_records(target, mixture)
+    groups += prose_records(target, cases, seed=seed, heldout=heldout)
+    asked = [r for g in groups for r in g]
+    assert {r.task for r in asked} >= {"retrieval", "interest", "item_title", "item_similar"}
+    names = {
+        title for one, title in zip(outcomes.ids, outcomes.titles, strict=True) if one in heldout
+    }
+    for record in asked:
+        told = {*record.parts, *_strings(dict(record.label)), *record.named}
+        assert not heldout & told
+        pieces = (*record.question, *record.lead)
+        words = "".join(piece.text for piece in pieces if isinstance(piece, Text))
+        words += record.answer + "".join(text for text, _ in record.alternatives)
+        assert not any(name in words for name in names)
+
+
+def test_heldout_outcomes_are_asked_about_apart_and_nothing_else_changes(
+    target: ScriptedTarget, cases: list[Case]
+) -> None:
+    heldout = heldout_outcomes(target, MixtureSettings(heldout_outcome_frac=0.4))
+    plain = test_records(target, cases, "hybrid", LabelSettings())
+    asked = test_records(target, cases, "hybrid", LabelSettings(), heldout=heldout)
+    assert [r for r in asked if HELDOUT not in r.label] == plain
+    apart = [r for r in asked if HELDOUT in r.label]
+    assert {r.task for r in apart} == {"interest", "ranking"}
+    for record in apart:
+        case = Case("", record.parts)
+        order = top_outcomes(target, case, target.score([case])[0], N)
+        if record.task == "ranking":
+            assert set(record.label["ranked"]) <= heldout
+            assert record.label["ranked"] == [o for o in order if o in record.label["ranked"]]
+            assert sorted(record.label["shown"]) == sorted(record.label["ranked"])
+        else:
+            # By its place among all outcomes, not among the held-out ones.
+            place = order.index(record.label["outcome"])
+            assert record.label["outcome"] in heldout
+            assert place < len(order) * 0.2 if record.label["liked"] else place >= len(order) * 0.5
+    titles = item_test_records(target, n=99, seed=0, heldout=heldout)
+    assert {r.label["outcome"] for r in titles} == set(target.outcomes.ids) - heldout
 
 
 def test_prose_records_state_verified_claims(target: ScriptedTarget, cases: list[Case]) -> None:

@@ -71,6 +71,9 @@ def records(target: ScriptedTarget, cases: Sequence[Case]) -> list[Record]:
             ask("interest", case, outcome=order[-2], liked=False),
             ask("history", case, parts=list(case.parts)),
             ask("attribution", case, outcome=order[0], part=case.parts[1]),
+            ask("ranking", case, ranked=ranked, shown=ranked[::-1], heldout_outcome=True),
+            ask("interest", case, outcome=order[1], liked=True, heldout_outcome=True),
+            ask("interest", case, outcome=order[-1], liked=False, heldout_outcome=True),
         ]
     made += [ask("item_title", None, outcome=outcome) for outcome in target.outcomes.ids[:10]]
     made.append(ask("item_attribute", None, outcome="i0", attribute="group", values=["even"]))

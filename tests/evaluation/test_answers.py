@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from innerview.alignment.records import Record
+from innerview.alignment.records import HELDOUT, Record
 from innerview.errors import RecordError
 from innerview.evaluation.answers import METRICS, AnswerValue, alignment_metrics, paired_answers
 from innerview.targets.protocol import Case
@@ -37,12 +37,23 @@ def test_n_is_the_number_of_cases_or_of_outcomes_where_there_is_no_case(
 
 
 def test_only_metrics_whose_task_occurs_are_there(records: list[Record]) -> None:
-    some = [r for r in records if r.task == "ranking"]
+    some = [r for r in records if r.task == "ranking" and HELDOUT not in r.label]
     found = alignment_metrics(some, values(some))
     assert set(found) == {"ranking_ndcg5_reference", "ranking_ndcg5", "ranking_kendall"}
     assert alignment_metrics([], []) == {}
     liked = [ask("interest", CASE, outcome="o", liked=True)]
     assert set(alignment_metrics(liked, [0.7])) == {"interest_accuracy"}
+
+
+def test_questions_about_heldout_outcomes_count_for_their_own_metrics_alone(
+    records: list[Record],
+) -> None:
+    given = [truth(r) if HELDOUT not in r.label else wrong(r) for r in records]
+    found = alignment_metrics(records, given)
+    for name, figure in found.items():
+        assert (figure.value < 1.0) == name.endswith("_heldout_items"), name
+    usual = [r for r in records if HELDOUT not in r.label]
+    assert not any("heldout" in name for name in alignment_metrics(usual, values(usual)))
 
 
 def test_order_of_records_does_not_matter(records: list[Record]) -> None:

@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from innerview.evaluation._tables import alignment_table, fidelity_table, verdict_groups
+from innerview.evaluation._tables import (
+    METHODS,
+    alignment_table,
+    channel_table,
+    fidelity_table,
+    methods_shown,
+    verdict_groups,
+)
 from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.report import render_report, write_report
 from innerview.explanation.claims import CheckedClaim, Claim, Verdict
@@ -100,10 +107,9 @@ def test_tables_take_figures_from_memory_and_from_json() -> None:
     rows = {row.name: row for row in alignment_table(METRICS)}
     assert set(rows) == {"retrieval_hr5", "ranking_kendall"}
     cells = rows["retrieval_hr5"].cells
-    assert [c.value if c else None for c in cells] == [
-        None, None, "0.811", None, None, "0.123", None,
-    ]  # fmt: skip
-    best, floor = cells[2], cells[5]
+    assert list(methods_shown(METRICS)) == ["hybrid", "constant", "random"]
+    assert [c.value if c else None for c in cells] == ["0.811", "0.123", None]
+    best, floor = cells[0], cells[1]
     assert best and best.best and floor and not floor.best
     chance = rows["ranking_kendall"].cells[-1]
     assert chance and chance.value == "0.000" and chance.at == pytest.approx(50, abs=0.01)
@@ -125,6 +131,21 @@ def test_verdicts_are_counted_by_who_claimed() -> None:
     assert reasons == {"Text only": "100%", "Text and vectors": "0%"}
 
 
+def test_page_shows_channels_where_they_were_measured() -> None:
+    assert 'id="channels"' not in page()
+    moved = {"shift": Figure(-0.63, -0.9, -0.3, 12), "preference": Figure(1.25, 1, 1.5, 12)}
+    told = {"unchanged": {"preference": Figure(-1.7, -2, -1, 12)}, "text_swapped": moved}
+    headings, rows = channel_table({"channels": told})
+    assert headings == ["shift", "preference"]
+    assert [[c.value if c else None for c in row.cells] for row in rows] == [
+        [None, "−1.700"],
+        ["−0.630", "1.250"],
+    ]
+    text = page(metrics=METRICS | {"channels": told})
+    Reader(text)
+    assert 'id="channels"' in text and "titles, for the other case&#39;s" in text
+
+
 def test_page_shows_the_target_the_figures_and_every_case() -> None:
     text = page(explanations=[explanation("c1"), explanation("c2")], notes=["A short run."])
     Reader(text)
@@ -135,6 +156,19 @@ def test_page_shows_the_target_the_figures_and_every_case() -> None:
     ):  # fmt: skip
         assert expected in text, expected
     assert 'class="ev-warning"' not in text
+
+
+@pytest.mark.parametrize("asked", [list(METHODS), ["hybrid", "distilled"], ["random"]])
+def test_page_has_a_column_for_whoever_was_asked_and_no_other(asked: list[str]) -> None:
+    figure = Figure(0.5, 0.4, 0.6, 9)
+    text = page(metrics={"alignment": {m: {"retrieval_hr5": figure} for m in asked}})
+    Reader(text)
+    for method in METHODS:
+        assert (f">{method.replace('_', ' ')}<small>" in text) == (method in asked), method
+    # One edge parts the floors from the rest: in the heading and in the one row.
+    floors = bool({"popularity", "constant", "random"} & set(asked))
+    table = text[text.index('aria-labelledby="alignment"') :]
+    assert table.count("ev-edge") == 2 * floors
 
 
 @pytest.mark.parametrize(("n", "few"), [(400, False), (10, True)])

@@ -6,14 +6,17 @@ The target runs frozen, once, before any language model is loaded.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from innerview.targets.protocol import Case, FloatArray, Target, blocked_rows
 
 __all__ = ["CaseLabels", "LabelSettings", "case_seed", "label_cases", "nearest_outcomes"]
+
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +62,40 @@ def case_seed(seed: int, case: Case, salt: str = "") -> np.random.Generator:
 
 
 def label_cases(
-    target: Target, cases: Sequence[Case], settings: LabelSettings, *, batch_size: int = 512
+    target: Target,
+    cases: Sequence[Case],
+    settings: LabelSettings,
+    *,
+    among: Collection[str] | None = None,
+    batch_size: int = 512,
 ) -> list[CaseLabels]:
     """Ask the target once per case and draw every label from its ranking.
+
+    Args:
+        target: whom to ask.
+        cases: what about.
+        settings: how labels are drawn.
+        among: outcomes that may be labels; all where left out. The target ranks all of them in
+            any case, so an outcome is liked or disliked by its place among all.
+        batch_size: cases sent to the target at once.
 
     Raises:
         CaseError: a case is empty or holds unknown parts.
     """
     labelled: list[CaseLabels] = []
+    admitted = _mask(target, among)
     for start in range(0, len(cases), batch_size):
         batch = cases[start : start + batch_size]
         scores = target.score(batch)
-        labelled += [_label(target, c, row, settings) for c, row in zip(batch, scores, strict=True)]
+        labelled += [
+            _label(target, c, row, settings, admitted) for c, row in zip(batch, scores, strict=True)
+        ]
     return labelled
 
 
-def _label(target: Target, case: Case, scores: FloatArray, settings: LabelSettings) -> CaseLabels:
+def _label(
+    target: Target, case: Case, scores: FloatArray, settings: LabelSettings, admitted: BoolArray
+) -> CaseLabels:
     ids = target.outcomes.ids
     row = scores.astype(np.float32, copy=True)
     blocked = blocked_rows(target, case)
@@ -82,31 +103,47 @@ def _label(target: Target, case: Case, scores: FloatArray, settings: LabelSettin
     order = np.argsort(-row, kind="stable")[: len(ids) - len(set(blocked))]
     n = len(order)
     rng = case_seed(settings.seed, case)
-    k = min(settings.n_ranked, n)
-    ranked = np.sort(rng.choice(n, size=k, replace=False))
-    pairs = settings.n_interest
-    liked = rng.integers(0, max(1, int(n * settings.interest_top_frac)), size=pairs)
-    disliked = rng.integers(n - max(1, int(n * settings.interest_bottom_frac)), n, size=pairs)
+    n_best = max(1, int(n * settings.interest_top_frac))
+    n_worst = max(1, int(n * settings.interest_bottom_frac))
+    best, worst, order = (
+        own[admitted[own]] for own in (order[:n_best], order[n - n_worst :], order)
+    )
+    ranked = np.sort(rng.choice(len(order), size=min(settings.n_ranked, len(order)), replace=False))
+    # Among a few outcomes there may be none that is liked, or none that is disliked.
+    liked, disliked = (
+        own[rng.integers(0, len(own), size=settings.n_interest)] if len(own) else own
+        for own in (best, worst)
+    )
     return CaseLabels(
         case=case,
         top=tuple(ids[i] for i in order[: settings.top_k]),
-        ranked=tuple(ids[order[p]] for p in ranked),
-        liked=tuple(ids[order[p]] for p in liked),
-        disliked=tuple(ids[order[p]] for p in disliked),
+        ranked=tuple(ids[i] for i in order[ranked]),
+        liked=tuple(ids[i] for i in liked),
+        disliked=tuple(ids[i] for i in disliked),
     )
 
 
-def nearest_outcomes(target: Target) -> list[str]:
-    """For every outcome the id of the nearest other one by cosine of the target's vectors.
+def _mask(target: Target, among: Collection[str] | None) -> BoolArray:
+    """(O,) bool: the outcomes that are meant."""
+    mask = np.full(len(target.outcomes), among is None)
+    mask[target.outcomes.rows(list(among or ()))] = True
+    return mask
+
+
+def nearest_outcomes(target: Target, *, among: Collection[str] | None = None) -> list[str]:
+    """For every outcome the id of the nearest other one by cosine of the target's vectors,
+    among all of them or some.
 
     The reference takes the raw dot product, which answers with popular items everywhere.
     """
     vectors = target.outcome_vectors.astype(np.float64)
     norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     unit = (vectors / norms).astype(np.float32)
+    left_out = ~_mask(target, among)
     nearest: list[str] = []
     for start in range(0, len(unit), 1024):
         block = unit[start : start + 1024] @ unit.T
+        block[:, left_out] = -np.inf
         block[np.arange(len(block)), np.arange(start, start + len(block))] = -np.inf
         nearest += [target.outcomes.ids[i] for i in block.argmax(axis=1)]
     return nearest

@@ -7,8 +7,8 @@ serves as several cases: each with labels, and a case vector, of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from innerview.alignment.labels import (
     label_cases,
     nearest_outcomes,
 )
-from innerview.alignment.records import FORMS, Form, Record
+from innerview.alignment.records import FORMS, HELDOUT, Form, Record
 from innerview.alignment.tasks import Asker, Context
 from innerview.explanation.evidence import Thresholds, measure_many
 from innerview.targets.protocol import Case, Target
@@ -27,6 +27,7 @@ from innerview.targets.protocol import Case, Target
 __all__ = [
     "MixtureSettings",
     "case_records",
+    "heldout_outcomes",
     "item_records",
     "item_test_records",
     "prefix_case",
@@ -67,7 +68,18 @@ class MixtureSettings:
     """Times every outcome's title is asked from its vector."""
     item_fact_frac: float = 0.25
     """Share of outcomes asked, per attribute and form, about an attribute or nearest neighbour."""
+    heldout_outcome_frac: float = 0.05
+    """Share of outcomes that no training record names or answers with, so that it can be seen
+    what the surrogate makes of outcomes that it has never met."""
     seed: int = 0
+
+
+def heldout_outcomes(target: Target, settings: MixtureSettings) -> frozenset[str]:
+    """The outcomes that training keeps away from; parts of the same id are these outcomes too."""
+    ids = target.outcomes.ids
+    n = int(len(ids) * settings.heldout_outcome_frac)
+    drawn = np.random.default_rng((settings.seed, len(ids))).permutation(len(ids))[:n]
+    return frozenset(ids[i] for i in drawn)
 
 
 def windows(case: Case, *, max_parts: int, limit: int, min_visible: int) -> list[Case]:
@@ -99,12 +111,17 @@ def case_records(
     settings: MixtureSettings,
     labels: LabelSettings,
 ) -> list[list[Record]]:
-    """Training records, one list per window; the records of a list share its context."""
+    """Training records, one list per window; the records of a list share its context.
+
+    Held-out outcomes are taken out of the cases before anything is asked about them, so a label
+    is what the target says to what the surrogate is shown.
+    """
+    heldout = heldout_outcomes(target, settings)
     cut = [
         window
         for case in cases
         for window in windows(
-            case,
+            case.without(heldout),
             max_parts=target.capabilities.max_parts,
             limit=settings.windows_per_case,
             min_visible=settings.min_visible,
@@ -112,7 +129,8 @@ def case_records(
     ]
     seen = [_visible_counts(window, settings) for window in cut]
     asked = [prefix_case(w, v) for w, counts in zip(cut, seen, strict=True) for v in counts]
-    labelled = iter(label_cases(target, asked, labels))
+    known = [outcome for outcome in target.outcomes.ids if outcome not in heldout]
+    labelled = iter(label_cases(target, asked, labels, among=known))
     asker = Asker(target.outcomes, target.parts)
     per_window = [[next(labelled) for _ in counts] for counts in seen]
     reasons = _strongest_parts(
@@ -189,10 +207,14 @@ def _window_records(
 def item_records(target: Target, settings: MixtureSettings) -> list[list[Record]]:
     """Training records about single outcomes, in random order, a few to a list."""
     asker = Asker(target.outcomes, target.parts)
-    nearest = nearest_outcomes(target) if target.capabilities.vectors else []
+    heldout = heldout_outcomes(target, settings)
+    known = [outcome for outcome in target.outcomes.ids if outcome not in heldout]
+    nearest = nearest_outcomes(target, among=known) if target.capabilities.vectors else []
     forms: Iterable[Form] = [f for f in FORMS if settings.form_shares.get(f, 0.0) > 0]
     records: list[Record] = []
     for row, outcome in enumerate(target.outcomes.ids):
+        if outcome in heldout:
+            continue
         rng = case_seed(settings.seed, Case(outcome, (outcome,)), "item")
         if "intention" in forms or "hybrid" in forms:
             records += [asker.item_title(outcome, rng) for _ in range(settings.item_passes)]
@@ -211,9 +233,17 @@ def item_records(target: Target, settings: MixtureSettings) -> list[list[Record]
 
 
 def test_records(
-    target: Target, cases: Sequence[Case], form: Form, labels: LabelSettings
+    target: Target,
+    cases: Sequence[Case],
+    form: Form,
+    labels: LabelSettings,
+    *,
+    heldout: Collection[str] = (),
 ) -> list[Record]:
-    """Held-out questions, in held-out words, about whole cases; one of each task per case."""
+    """Held-out questions, in held-out words, about whole cases; one of each task per case.
+
+    With ``heldout``, also questions about these outcomes alone, marked in their labels.
+    """
     asker = Asker(target.outcomes, target.parts, heldout=True)
     labelled = label_cases(target, cases, labels)
     reasons = _strongest_parts(target, [(own.case, own.top[0]) for own in labelled])
@@ -230,18 +260,45 @@ def test_records(
             records.append(asker.attribution(context, form, *reason, rng))
         if form == "intention":
             records.append(asker.history(context, rng))
+    if heldout:
+        records += _heldout_records(target, cases, form, labels, heldout)
     return records
 
 
-def item_test_records(target: Target, *, n: int, seed: int) -> list[Record]:
+def _heldout_records(
+    target: Target,
+    cases: Sequence[Case],
+    form: Form,
+    labels: LabelSettings,
+    heldout: Collection[str],
+) -> list[Record]:
+    """Judgements and an order of held-out outcomes, as far as the target has any to give."""
+    asker = Asker(target.outcomes, target.parts, heldout=True)
+    records: list[Record] = []
+    for own in label_cases(target, cases, labels, among=heldout):
+        case = own.case
+        rng = case_seed(labels.seed, case, f"heldout-{form}")
+        context = Context(case.case_id, case.parts, len(case.parts))
+        if len(own.ranked) > 1:
+            records.append(asker.ranking(context, form, own.ranked, rng))
+        if own.liked and own.disliked:
+            judged = [(own.liked[0], True), (own.disliked[0], False)]
+            records += asker.interest(context, form, judged, rng)
+    return [replace(r, label={**r.label, HELDOUT: True}) for r in records]
+
+
+def item_test_records(
+    target: Target, *, n: int, seed: int, heldout: Collection[str] = ()
+) -> list[Record]:
     """Questions for the titles behind ``n`` outcomes' vectors, in held-out words.
 
-    Every outcome was also asked about in training, as in the paper: this measures memory.
+    Every outcome but the held-out ones, which are not asked about, was also asked about in
+    training, as in the paper: this measures memory.
     """
     if not target.capabilities.vectors:
         return []
     rng = np.random.default_rng(seed)
     asker = Asker(target.outcomes, target.parts, heldout=True)
-    ids = target.outcomes.ids
+    ids = [outcome for outcome in target.outcomes.ids if outcome not in set(heldout)]
     chosen = rng.choice(len(ids), size=min(n, len(ids)), replace=False)
     return [asker.item_title(ids[i], rng) for i in sorted(int(i) for i in chosen)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from innerview.alignment.labels import case_seed
 from innerview.alignment.records import Record
@@ -61,13 +61,21 @@ def prose_record(
     return asker.prose(facts, evidence.outcome, text, rng)
 
 
-def prose_records(target: Target, cases: Sequence[Case], *, seed: int) -> list[list[Record]]:
-    """Training records about one of each case's three best outcomes."""
+def prose_records(
+    target: Target, cases: Sequence[Case], *, seed: int, heldout: Collection[str] = ()
+) -> list[list[Record]]:
+    """Training records about one of each case's three best outcomes.
+
+    Of ``heldout`` nothing is said; cases that are empty without them are left out.
+    """
+    gone = frozenset(heldout)
+    told = [case for case in (c.without(gone) for c in cases) if case.parts]
     pairs: list[tuple[Case, str]] = []
-    for start in range(0, len(cases), 512):
-        chunk = cases[start : start + 512]
+    for start in range(0, len(told), 512):
+        chunk = told[start : start + 512]
         for case, scores in zip(chunk, target.score(chunk), strict=True):
-            top = top_outcomes(target, case, scores, 3)
+            ranked = top_outcomes(target, case, scores, 3 + len(gone))
+            top = [outcome for outcome in ranked if outcome not in gone][:3]
             pairs.append((case, top[int(case_seed(seed, case, "prose").integers(len(top)))]))
     asker = Asker(target.outcomes, target.parts)
     groups: list[list[Record]] = []

@@ -22,6 +22,7 @@ from innerview.errors import RecordError
 
 __all__ = [
     "FORMS",
+    "HELDOUT",
     "TASKS",
     "Form",
     "Piece",
@@ -52,6 +53,9 @@ Task = Literal[
 SlotKind = Literal["case", "part", "outcome"]
 FORMS: tuple[Form, ...] = get_args(Form)
 TASKS: tuple[Task, ...] = get_args(Task)
+
+HELDOUT = "heldout_outcome"
+"""In the label of questions about outcomes that no training record names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,12 @@ class Record:
             )
         if not self.question:
             raise RecordError(f"record of case {self.case_id!r} ({self.task}) asks nothing")
+
+    @property
+    def named(self) -> set[str]:
+        """Ids of the parts and outcomes that the prompt names, by title or by vector."""
+        pieces = (*self.question, *self.lead)
+        return {*self.parts, *(piece.ref for piece in pieces if piece.kind is not None)}
 
     @property
     def context_key(self) -> tuple[str, Form, tuple[str, ...]]:

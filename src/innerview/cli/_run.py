@@ -152,13 +152,21 @@ def evaluate(
     unaligned: Annotated[
         bool, typer.Option(help="Ask the unaligned base model too, for comparison.")
     ] = True,
+    distilled: Annotated[
+        bool, typer.Option(help="Teach a small network the same labels and ask it too.")
+    ] = True,
+    channels: Annotated[
+        bool, typer.Option(help="Measure what it says when words and vectors disagree.")
+    ] = True,
     seed: opt.Seed = 0,
 ) -> None:
     """Measure how far it can be trusted."""
     from innerview import pipeline
 
     with progress() as say:
-        pipeline.evaluate(run, say, unaligned=unaligned, seed=seed)
+        pipeline.evaluate(
+            run, say, unaligned=unaligned, distilled=distilled, channels=channels, seed=seed
+        )
     show_run(run)
 
 

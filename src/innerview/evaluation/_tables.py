@@ -14,13 +14,16 @@ from innerview.explanation.explanation import Explanation
 
 __all__ = [
     "FIDELITY_METRICS",
+    "FLOORS",
     "FORM_NAMES",
     "METHODS",
     "Cell",
     "Row",
     "Tally",
     "alignment_table",
+    "channel_table",
     "fidelity_table",
+    "methods_shown",
     "verdict_groups",
 ]
 
@@ -29,11 +32,16 @@ METHODS: Mapping[str, str] = {
     "intention": "vectors",
     "hybrid": "text and vectors",
     "unaligned": "not aligned",
+    "in_context": "shown two examples",
+    "distilled": "small student",
     "popularity": "most popular",
     "constant": "target's favourites",
     "random": "chance",
 }
 """Columns of the alignment table, and what each answers from."""
+
+FLOORS: tuple[str, ...] = ("popularity", "constant", "random")
+"""Those that answer alike about every case."""
 
 FORM_NAMES: Mapping[str, str] = {
     "behavior": "Text only",
@@ -53,6 +61,20 @@ _LABELS: Mapping[str, str] = {
     "history_precision": "History, precision",
     "item_recovery": "Item recovery",
     "attribution_accuracy": "Strongest part, accuracy",
+    "interest_accuracy_heldout_items": "Interest, accuracy, held-out items",
+    "interest_auc_heldout_items": "Interest, AUC, held-out items",
+    "ranking_kendall_heldout_items": "Ranking, Kendall's tau, held-out items",
+}
+
+_CHANNEL_METRICS = ("shift", "preference")
+
+_CHANGES: Mapping[str, str] = {
+    "unchanged": "nothing",
+    "vectors_swapped": "vectors, for the other case's",
+    "text_swapped": "titles, for the other case's",
+    "both_swapped": "both, for the other case's",
+    "vectors_zero": "vectors, for zeros",
+    "vectors_random": "vectors, for random ones",
 }
 
 FIDELITY_METRICS: Mapping[str, str] = {
@@ -114,14 +136,21 @@ class Tally:
         return f"{self.verified / testable:.0%}" if testable else "–"
 
 
+def methods_shown(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """The methods that were asked, of ``METHODS`` and in their order."""
+    asked = metrics.get("alignment", {})
+    return {method: says for method, says in METHODS.items() if method in asked}
+
+
 def alignment_table(metrics: Mapping[str, Any]) -> list[Row]:
-    """One row per metric that any method has, one cell per method of ``METHODS``."""
+    """One row per metric that any method has, one cell per method of ``methods_shown``."""
     branches = metrics.get("alignment", {})
+    shown = methods_shown(metrics)
     rows = []
     for name in METRICS:
-        found = [_figure(branches.get(method, {}).get(name)) for method in METHODS]
+        found = [_figure(branches[method].get(name)) for method in shown]
         if any(found):
-            ends = (-1.0, 1.0) if name == "ranking_kendall" else (0.0, 1.0)
+            ends = (-1.0, 1.0) if name.startswith("ranking_kendall") else (0.0, 1.0)
             rows.append(Row(_LABELS[name], name, _cells(found, ends)))
     return rows
 
@@ -139,6 +168,17 @@ def fidelity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
         for method, branch in branches.items()
     ]
     return [FIDELITY_METRICS[name] for name in names], rows
+
+
+def channel_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings, and one row per thing that was exchanged; no rows where nothing was."""
+    branches: Mapping[str, Mapping[str, Any]] = metrics.get("channels", {})
+    rows = [
+        Row(says, name, tuple(_cell(_figure(branches[name].get(m))) for m in _CHANNEL_METRICS))
+        for name, says in _CHANGES.items()
+        if name in branches
+    ]
+    return list(_CHANNEL_METRICS), rows
 
 
 def verdict_groups(explanations: Sequence[Explanation]) -> list[tuple[str, list[Tally]]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from innerview.alignment.records import Form, Record, Task
+from innerview.alignment.records import HELDOUT, Form, Record, Task
 from innerview.errors import RecordError
 from innerview.evaluation import metrics
 from innerview.evaluation.bootstrap import Figure, bootstrap_auc, bootstrap_mean
@@ -130,7 +130,8 @@ _JUDGES: Mapping[str, tuple[Task, Judge]] = {
 METRICS: tuple[str, ...] = (
     "retrieval_hr5", "retrieval_ndcg5", "ranking_ndcg5_reference", "ranking_ndcg5",
     "ranking_kendall", "interest_accuracy", "interest_auc", "history_recall",
-    "history_precision", "item_recovery", "attribution_accuracy",
+    "history_precision", "item_recovery", "attribution_accuracy", "interest_accuracy_heldout_items",
+    "interest_auc_heldout_items", "ranking_kendall_heldout_items",
 )  # fmt: skip
 """Every alignment metric, in the order in which tables show them."""
 
@@ -139,6 +140,8 @@ def alignment_metrics(
     records: Sequence[Record], values: Sequence[AnswerValue], *, seed: int = 0
 ) -> dict[str, Figure]:
     """How well answers agree with the target: one figure per metric whose task occurs.
+
+    Questions about outcomes that were kept out of training count for metrics of their own alone.
 
     Args:
         records: questions of one form's test, with the target's labels.
@@ -149,6 +152,14 @@ def alignment_metrics(
         RecordError: the numbers differ, or a value does not fit its task.
     """
     answers = paired_answers(records, values)
+    of_heldout = [bool(record.label.get(HELDOUT)) for record in records]
+    found = _figures(records, [a for a in answers if not of_heldout[a.index]], seed)
+    apart = _figures(records, [a for a in answers if of_heldout[a.index]], seed)
+    found |= {f"{name}_heldout_items": figure for name, figure in apart.items()}
+    return {name: found[name] for name in METRICS if name in found}
+
+
+def _figures(records: Sequence[Record], answers: Sequence[Answer], seed: int) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     for name, (task, judge) in _JUDGES.items():
         judged = [
@@ -158,8 +169,7 @@ def alignment_metrics(
         ]
         if judged:
             found[name] = bootstrap_mean([r for r, _ in judged], [c for _, c in judged], seed=seed)
-    found |= _interest_auc(records, answers, seed)
-    return {name: found[name] for name in METRICS if name in found}
+    return found | _interest_auc(records, answers, seed)
 
 
 def _interest_auc(

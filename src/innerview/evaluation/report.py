@@ -21,10 +21,12 @@ from markupsafe import Markup
 
 from innerview.evaluation._files import write_whole
 from innerview.evaluation._tables import (
+    FLOORS,
     FORM_NAMES,
-    METHODS,
     alignment_table,
+    channel_table,
     fidelity_table,
+    methods_shown,
     verdict_groups,
 )
 from innerview.explanation.explanation import Explanation
@@ -101,6 +103,7 @@ def render_report(
     """
     shown = explanations[:max_cards]
     headings, fidelity = fidelity_table(metrics)
+    channel_headings, channels = channel_table(metrics)
     script = _script()
     return _environment().get_template("report.html.j2").render(
         name=str(provenance.get("target", "the target")),
@@ -111,9 +114,13 @@ def render_report(
         facts=_facts(target_report),
         warnings=_warnings(target_report),
         notes=list(notes),
-        methods=METHODS,
+        methods=methods_shown(metrics),
+        forms=FORM_NAMES,
+        floors=FLOORS,
         alignment=alignment_table(metrics),
         n_asked=metrics.get("meta", {}).get("n_cases"),
+        channel_headings=channel_headings,
+        channels=channels,
         fidelity_headings=headings,
         fidelity=fidelity,
         verdicts=verdict_groups(explanations),

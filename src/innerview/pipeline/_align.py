@@ -17,6 +17,7 @@ from innerview.alignment.labels import LabelSettings
 from innerview.alignment.mixture import (
     MixtureSettings,
     case_records,
+    heldout_outcomes,
     item_records,
     item_test_records,
     test_records,
@@ -47,7 +48,7 @@ def label(
     mixture = replace(mixture, form_shares=shares)
     labels = LabelSettings(n_interest=max(mixture.interest_pairs.values()), seed=seed)
     made_from = digest(
-        [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 5]
+        [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 6]
     )
     folder = run / "records"
     if is_current(folder, made_from):
@@ -60,19 +61,22 @@ def label(
     groups = case_records(target, shuffled, mixture, labels)
     groups += item_records(target, mixture)
     prose = [as_seen(c, target) for c in shuffled[: mixture.n_prose]]
-    groups += prose_records(target, prose, seed=seed)
+    heldout = heldout_outcomes(target, mixture)
+    groups += prose_records(target, prose, seed=seed, heldout=heldout)
     order = np.random.default_rng(seed + 1).permutation(len(groups))
     flat = [r for i in order for r in groups[i]]
     (folder / "train").mkdir(parents=True, exist_ok=True)
     write_records(folder / "train" / "records.parquet", flat)
     for name, chosen in (("valid", cases.valid), ("test", cases.test[:n_test])):
         recent = [as_seen(c, target) for c in chosen]
-        held_out = [r for form in forms for r in test_records(target, recent, form, labels)]
-        held_out += item_test_records(target, n=len(chosen), seed=seed)
-        write_records(folder / f"{name}.parquet", held_out)
+        asked = [
+            r for form in forms for r in test_records(target, recent, form, labels, heldout=heldout)
+        ]
+        asked += item_test_records(target, n=len(chosen), seed=seed, heldout=heldout)
+        write_records(folder / f"{name}.parquet", asked)
     queries = target.queries.used - began
     say(Event("labels", f"{len(flat):,} training records, {queries:,} target queries"))
-    finish(folder, made_from, queries=queries, n_records=len(flat))
+    finish(folder, made_from, queries=queries, n_records=len(flat), n_heldout=len(heldout))
     return folder
 
 

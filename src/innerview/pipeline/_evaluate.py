@@ -7,17 +7,25 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from innerview.alignment.records import FORMS, Record, read_records
 from innerview.evaluation.answers import alignment_metrics
 from innerview.evaluation.baselines import constant_answers, popularity_answers, random_answers
-from innerview.evaluation.results import write_metrics, write_predictions
+from innerview.evaluation.channels import channel_shifts
+from innerview.evaluation.in_context import IN_CONTEXT_TASKS, solved_examples
+from innerview.evaluation.results import MetricTree, write_metrics, write_predictions
 from innerview.pipeline._align import neighbours
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
-from innerview.targets import load_bundle
+from innerview.targets import Case, Target, load_bundle
+
+if TYPE_CHECKING:
+    from innerview.surrogate.surrogate import Surrogate
 
 __all__ = ["evaluate"]
+
+Answered = dict[str, tuple[list[Record], list[Any]]]
+"""By who was asked: the questions, and one answer to each."""
 
 _OF_VECTORS = ("history", "item_title")
 _SHARD = 10
@@ -28,6 +36,8 @@ def evaluate(
     say: Say,
     *,
     unaligned: bool = True,
+    distilled: bool = True,
+    channels: bool = True,
     max_seconds: float | None = None,
     seed: int = 0,
 ) -> Path:
@@ -36,49 +46,44 @@ def evaluate(
     Args:
         run: with target, records and surrogate.
         say: told how far it is.
-        unaligned: ask the base language model, before training, as well.
+        unaligned: ask the base language model, before training, as well: as it is, and with two
+            solved examples before each question.
+        distilled: teach a small network the same training labels, and ask it as well.
+        channels: measure what the surrogate says when words and vectors disagree.
         max_seconds: stop asking about further cases when another few would take longer; the
             figures then rest on fewer cases, and say on how many.
         seed: of baselines and intervals.
     """
-    from innerview.surrogate.base import load_base
     from innerview.surrogate.surrogate import Surrogate
 
     target = load_bundle(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
-    made_from = digest([target.fingerprint, surrogate.fingerprint, unaligned, seed, 2])
+    asked = {"unaligned": unaligned, "distilled": distilled, "channels": channels}
+    made_from = digest([target.fingerprint, surrogate.fingerprint, asked, seed, 3])
     path = run / "report" / "metrics.json"
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))
         return path
     began = time.monotonic()
-    shards = _shards(read_records(run / "records" / "test.parquet"))
-    records: list[Record] = []
-    values: list[Any] = []
-    for number, shard in enumerate(shards):
-        spent = time.monotonic() - began
-        if number and max_seconds is not None and spent * (number + 1) / number > max_seconds:
-            say(Event("evaluate", f"stopped after {number * _SHARD} cases: the budget is spent"))
-            break
-        say(Event("evaluate", f"{number * _SHARD} held-out cases asked", number / len(shards)))
-        values += surrogate.answer(shard)
-        records += shard
-    answered = _by_form(records, values)
-    tables = [r for r in records if r.form == "behavior" or r.task in _OF_VECTORS]
-    popularity = json.loads((run / "labels" / "popularity.json").read_text(encoding="utf-8"))
+    test = read_records(run / "records" / "test.parquet")
     train = read_records(run / "records" / "train" / "records.parquet")
-    first = [r.label["top"][0] for r in train if r.task == "retrieval"]
-    answered["popularity"] = (tables, popularity_answers(tables, target, popularity, seed=seed))
-    answered["constant"] = (tables, constant_answers(tables, target, first, seed=seed))
-    answered["random"] = (tables, random_answers(tables, target, seed))
+    records, values = _own_answers(surrogate, test, say, max_seconds)
+    answered = _by_form(records, values)
+    rivals = [r for r in records if r.form == "behavior" or r.task in _OF_VECTORS]
+    answered |= _of_tables(run, target, train, rivals, seed=seed)
+    if distilled:
+        say(Event("evaluate", "teaching a small network the same labels, for comparison"))
+        valid = read_records(run / "records" / "valid.parquet")
+        answered["distilled"] = _distilled(target, train, valid, rivals, seed=seed)
     if unaligned:
-        say(Event("evaluate", f"{len(tables)} questions to the unaligned base model"))
-        base = Surrogate(load_base(surrogate.base.name), target, seed=seed)
-        shape = surrogate.manifest["projectors"] or {}
-        base.start(neighbours(train), features=shape.get("features", 0))
-        base.fold()
-        answered["unaligned"] = (tables, base.answer(tables))
-    tree = {m: alignment_metrics(own, values, seed=seed) for m, (own, values) in answered.items()}
+        answered |= _of_the_base(surrogate, train, rivals, say, seed=seed)
+    tree: dict[str, MetricTree] = {
+        "alignment": {
+            name: alignment_metrics(own, said, seed=seed) for name, (own, said) in answered.items()
+        }
+    }
+    if channels and (shifts := _channels(surrogate, target, records, say, seed=seed)):
+        tree["channels"] = shifts
     meta = {
         "target": target.fingerprint,
         "surrogate": surrogate.fingerprint,
@@ -89,10 +94,96 @@ def evaluate(
         "seconds": round(time.monotonic() - began, 1),
         "n_cases": len({r.case_id for r in records if r.case_id}),
     }
-    write_metrics(path, {"alignment": tree}, meta=meta)
+    write_metrics(path, tree, meta=meta)
     write_predictions(run / "report" / "predictions.parquet", answered)
     finish(run / "report", made_from)
     return path
+
+
+def _own_answers(
+    surrogate: Surrogate, test: Sequence[Record], say: Say, max_seconds: float | None
+) -> tuple[list[Record], list[Any]]:
+    """What the surrogate says, and the questions that it was asked in the time it had."""
+    began = time.monotonic()
+    shards = _shards(test)
+    records: list[Record] = []
+    values: list[Any] = []
+    for number, shard in enumerate(shards):
+        spent = time.monotonic() - began
+        if number and max_seconds is not None and spent * (number + 1) / number > max_seconds:
+            say(Event("evaluate", f"stopped after {number * _SHARD} cases: the budget is spent"))
+            break
+        say(Event("evaluate", f"{number * _SHARD} held-out cases asked", number / len(shards)))
+        values += surrogate.answer(shard)
+        records += shard
+    return records, values
+
+
+def _of_tables(
+    run: Path, target: Target, train: Sequence[Record], asked: list[Record], *, seed: int
+) -> Answered:
+    """What popularity, the target's favourites and chance say."""
+    popularity = json.loads((run / "labels" / "popularity.json").read_text(encoding="utf-8"))
+    first = [r.label["top"][0] for r in train if r.task == "retrieval"]
+    return {
+        "popularity": (asked, popularity_answers(asked, target, popularity, seed=seed)),
+        "constant": (asked, constant_answers(asked, target, first, seed=seed)),
+        "random": (asked, random_answers(asked, target, seed)),
+    }
+
+
+def _of_the_base(
+    surrogate: Surrogate, train: Sequence[Record], asked: list[Record], say: Say, *, seed: int
+) -> Answered:
+    """What the base language model says before training: as it is, and shown two examples."""
+    from innerview.surrogate.base import load_base
+    from innerview.surrogate.surrogate import Surrogate
+
+    say(Event("evaluate", f"{len(asked)} questions to the unaligned base model"))
+    base = Surrogate(load_base(surrogate.base.name), surrogate.target, seed=seed)
+    shape = surrogate.manifest["projectors"] or {}
+    base.start(neighbours(train), features=shape.get("features", 0))
+    base.fold()
+    answered: Answered = {"unaligned": (asked, base.answer(asked))}
+    told = [r for r in asked if r.task in IN_CONTEXT_TASKS]
+    say(Event("evaluate", f"{len(told)} of them again, with two solved examples each"))
+    base.encoder.show(solved_examples(train, seed=seed))
+    return answered | {"in_context": (told, base.answer(told))}
+
+
+def _distilled(
+    target: Target,
+    train: Sequence[Record],
+    valid: Sequence[Record],
+    asked: Sequence[Record],
+    *,
+    seed: int,
+) -> tuple[list[Record], list[Any]]:
+    """What a student of the training labels says to the questions that it can be asked."""
+    from innerview.evaluation.distilled import DISTILLED_TASKS, distil
+
+    told = [r for r in asked if r.task in DISTILLED_TASKS]
+    return told, list(distil(target, train, valid, seed=seed).answers(told))
+
+
+def _channels(
+    surrogate: Surrogate, target: Target, records: Sequence[Record], say: Say, *, seed: int
+) -> MetricTree:
+    """How far words and vectors move the surrogate, on the cases that were asked about."""
+    cases = {
+        r.case_id: Case(r.case_id, r.parts[: r.visible])
+        for r in records
+        if r.task == "retrieval" and r.form == "hybrid"
+    }
+
+    def tell(done: int, n: int) -> None:
+        if not done % _SHARD:
+            say(Event("evaluate", f"{done} of {n} pairs with their channels exchanged", done / n))
+
+    return channel_shifts(
+        surrogate.answer, surrogate.vectors.replaced, target, list(cases.values()),
+        seed=seed, on_pair=tell,
+    )  # fmt: skip
 
 
 def _shards(records: Sequence[Record]) -> list[list[Record]]:
@@ -106,13 +197,11 @@ def _shards(records: Sequence[Record]) -> list[list[Record]]:
     return shards
 
 
-def _by_form(
-    records: Sequence[Record], values: Sequence[Any]
-) -> dict[str, tuple[list[Record], list[Any]]]:
+def _by_form(records: Sequence[Record], values: Sequence[Any]) -> Answered:
     """Questions and answers of each form; those to the vectors alone count for both that have
     vectors."""
     pairs = list(zip(records, values, strict=True))
-    answered: dict[str, tuple[list[Record], list[Any]]] = {}
+    answered: Answered = {}
     for form in FORMS:
         own = [(r, v) for r, v in pairs if r.form == form and r.task not in _OF_VECTORS]
         if own and form != "behavior":

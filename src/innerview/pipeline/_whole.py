@@ -41,8 +41,9 @@ def run(settings: RunSettings, say: Say) -> Path:
     )
     left = settings.time_budget_s - (time.monotonic() - began)
     evaluate(
-        settings.out, say, unaligned=False, max_seconds=max(30.0, 0.6 * left), seed=settings.seed
-    )
+        settings.out, say, unaligned=False, distilled=False, channels=False,
+        max_seconds=max(30.0, 0.6 * left), seed=settings.seed,
+    )  # fmt: skip
     explain(settings.out, say, n=settings.n_explain)
     return report(settings.out, say).parent.parent
 

@@ -106,9 +106,9 @@ def trees_of(
     with_answer: bool = True,
 ) -> Iterator[Tree]:
     """Group neighbouring records of one context into trees of at most ``max_tokens``."""
-    for _, group in groupby(records, key=lambda r: r.context_key):
+    for _, group in groupby(records, key=lambda r: (r.context_key, encoder.opening(r.task))):
         members = list(group)
-        context, ends = encoder.context(members[0].parts, members[0].form)
+        context, ends = encoder.context(members[0].parts, members[0].form, members[0].task)
         branches: list[Branch] = []
         room = max_tokens - len(context.ids)
         for record in members:

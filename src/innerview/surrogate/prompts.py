@@ -7,12 +7,12 @@ switched off, so a title that spells one out stays text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from innerview.alignment.records import Form, Piece, Record, Slot, Text
+from innerview.alignment.records import Form, Piece, Record, Slot, Task, Text
 from innerview.alignment.templates import LIST_SEPARATOR, SYSTEM, mention
 from innerview.data.tables import Catalogue
 from innerview.errors import RecordError, SurrogateError
@@ -104,6 +104,21 @@ def _render(tokenizer: Any) -> tuple[str, str, str, str]:
     raise SurrogateError("the chat template does not keep a system, user and assistant turn")
 
 
+def _next_turn(tokenizer: Any) -> tuple[int, ...]:
+    """What the template puts between an answer and the question after it.
+
+    Raises:
+        SurrogateError: the template does not keep several turns.
+    """
+    question, answer, again = _SENTINELS
+    turns = (("user", question), ("assistant", answer), ("user", again))
+    text = _rendered(tokenizer, [{"role": role, "content": content} for role, content in turns])
+    start, end = text.find(answer), text.find(again)
+    if not 0 <= start < end:
+        raise SurrogateError("the chat template does not keep a question behind an answer")
+    return _special(tokenizer, text[start + len(answer) : end])
+
+
 def _rendered(tokenizer: Any, messages: list[dict[str, str]]) -> str:
     """The rendered messages; empty where the template refuses one of the roles."""
     from jinja2 import TemplateError
@@ -138,6 +153,32 @@ class PromptEncoder:
         self._opening = (
             *self.frame.before_system, *self.text(SYSTEM), *self.frame.before_user
         )  # fmt: skip
+        self._openings: dict[Task, tuple[int, ...]] = {}
+
+    def show(self, solved: Mapping[Task, Sequence[Record]]) -> None:
+        """From now on put solved examples, as earlier turns, before every question of their task.
+
+        In words alone: what an example says, it says by titles.
+
+        Raises:
+            RecordError: an example has a slot, or its answer is empty.
+            SurrogateError: the chat template does not keep several turns.
+        """
+        after = _next_turn(self.tokenizer)
+        for task, records in solved.items():
+            ids = list(self._opening)
+            for record in records:
+                context, ends = self.context(record.parts, record.form)
+                branch = self.branch(record)
+                if context.slots or branch.slots:
+                    raise RecordError(f"a {record.form} example has slots; show it as behavior")
+                ids += context.ids[len(self._opening) : ends[record.visible]]
+                ids += (*branch.ids[: -len(self.frame.end_of_answer)], *after)
+            self._openings[task] = tuple(ids)
+
+    def opening(self, task: Task | None = None) -> tuple[int, ...]:
+        """What comes before a case: the system's turn, and a task's solved examples, if any."""
+        return self._openings.get(task, self._opening) if task else self._opening
 
     def _encode_plain(self, text: str) -> tuple[int, ...]:
         encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
@@ -147,9 +188,11 @@ class PromptEncoder:
         """Ids of plain text, special tokens switched off."""
         return self._plain(text)
 
-    def context(self, parts: Sequence[str], form: Form) -> tuple[Encoded, list[int]]:
+    def context(
+        self, parts: Sequence[str], form: Form, task: Task | None = None
+    ) -> tuple[Encoded, list[int]]:
         """The shared half, and how many of its ids are visible with 0, 1, 2, … parts."""
-        ids: list[int] = list(self._opening)
+        ids: list[int] = list(self.opening(task))
         marks = _Marks()
         ends: list[int] = [len(ids)]
         if parts:

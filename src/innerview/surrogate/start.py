@@ -6,7 +6,7 @@ embeddings, rare tokens weighing more; a case is that of the outcomes the target
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -67,6 +67,7 @@ def fit_projectors(
     vectors: VectorTable,
     cases: Sequence[tuple[Sequence[str], Sequence[str]]],
     *,
+    met: Collection[str],
     features: int,
     seed: int,
 ) -> dict[str, float]:
@@ -78,6 +79,7 @@ def fit_projectors(
         encoder: encodes titles as prompts will.
         vectors: the target's vectors.
         cases: (parts, top outcomes) of training cases, as the target ranked them.
+        met: ids of what training names; of other parts and outcomes no vector is learned.
         features: width of the hidden layer.
         seed: of the random features.
     """
@@ -88,17 +90,25 @@ def fit_projectors(
     # Titles stand among token embeddings of this length.
     titles = title_embeddings(embedding, encoder, target.outcomes)
     norm = float(embedding.float().norm(dim=1).mean())
-    explained = {"outcome": projectors.outcome.fit(vectors.outcome, titles, norm=norm)}
+    rows = _rows_of(target.outcomes, met)
+    explained = {"outcome": projectors.outcome.fit(vectors.outcome[rows], titles[rows], norm=norm)}
     if not shared:
         part_titles = title_embeddings(embedding, encoder, target.parts)
-        explained["part"] = projectors.part.fit(vectors.part, part_titles, norm=norm)
+        rows = _rows_of(target.parts, met)
+        explained["part"] = projectors.part.fit(vectors.part[rows], part_titles[rows], norm=norm)
     if cases:
         vectors.add_cases([parts for parts, _ in cases])
-        rows = torch.tensor([vectors.case_row(parts) for parts, _ in cases])
+        case_rows = [vectors.case_row(parts) for parts, _ in cases]
         wanted = torch.stack([_blend(titles, target.outcomes.rows(top)) for _, top in cases])
-        explained["case"] = projectors.case.fit(vectors.case[rows], wanted, norm=norm)
+        explained["case"] = projectors.case.fit(vectors.case[case_rows], wanted, norm=norm)
     model.projectors = projectors.to(next(model.language_model.parameters()).device)
     return explained
+
+
+def _rows_of(catalogue: Catalogue, met: Collection[str]) -> list[int]:
+    """Rows of what was met; all, where too few were to fit anything to."""
+    rows = [row for row, one in enumerate(catalogue.ids) if one in met]
+    return rows if len(rows) > 1 else list(range(len(catalogue)))
 
 
 def _blend(titles: Tensor, rows: Sequence[int]) -> Tensor:

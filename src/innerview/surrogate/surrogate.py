@@ -142,9 +142,10 @@ class Surrogate:
             for r in group
             if r.task == "retrieval"
         ]
+        met = {one for group in groups for record in group for one in record.named}
         return fit_projectors(
             self.target, self.model, self.encoder, self.vectors, cases,
-            features=features, seed=seed,
+            met=met, features=features, seed=seed,
         )  # fmt: skip
 
     def _n_memory_rows(self, rows: Sequence[Sequence[Tree]], settings: TrainSettings) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ class VectorTable:
         empty = np.zeros((0, d), np.float32)
         self.part = torch.tensor(target.part_vectors if self.enabled else empty)
         self.outcome = torch.tensor(target.outcome_vectors if self.enabled else empty)
+        self._replaced: dict[tuple[int, int], Tensor] = {}
 
     def add_cases(self, cases: Iterable[Sequence[str]], *, batch_size: int = 1024) -> None:
         """Compute the vectors of cases (given by their parts) that are not in the table yet."""
@@ -86,6 +88,30 @@ class VectorTable:
             raise SlotMismatchError(f"no vector of {kind} {ref!r}")
         return KINDS.index(kind), index[ref]
 
+    @contextmanager
+    def replaced(
+        self, *, cases: Mapping[tuple[str, ...], FloatArray], parts: Mapping[str, FloatArray]
+    ) -> Iterator[None]:
+        """For a while, fill slots with other vectors than their own.
+
+        So a prompt can say one thing by its titles and another by its vectors.
+
+        Args:
+            cases: (d,) vectors by the parts of the case.
+            parts: (d,) vectors by the id of the part.
+
+        Raises:
+            SlotMismatchError: the target gives no vectors, or a part has none.
+        """
+        given = {self.locate("case", "", self.case_row(key)): v for key, v in cases.items()}
+        given |= {self.locate("part", part, -1): v for part, v in parts.items()}
+        before = self._replaced
+        self._replaced = {at: torch.tensor(vector) for at, vector in given.items()}
+        try:
+            yield
+        finally:
+            self._replaced = before
+
     def gather(self, kinds: Tensor, rows: Tensor) -> Tensor:
         """(S, d) vectors for slots given as kinds (S,) and rows (S,)."""
         out = torch.zeros(len(kinds), self.width)
@@ -93,4 +119,6 @@ class VectorTable:
             chosen = kinds == kind
             if bool(chosen.any()):
                 out[chosen] = self.table(kind)[rows[chosen]]
+        for (kind, row), vector in self._replaced.items():
+            out[(kinds == kind) & (rows == row)] = vector
         return out

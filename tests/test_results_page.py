@@ -1,0 +1,43 @@
+"""docs/results.md and the script that makes it."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+from innerview.evaluation._tables import METHODS
+from innerview.evaluation.answers import METRICS
+from innerview.evaluation.channels import CHANGES
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = runpy.run_path(str(ROOT / "scripts" / "make_results.py"))
+FIGURE = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 9}
+
+
+def test_the_page_is_what_the_script_makes() -> None:
+    made = SCRIPT["page"](ROOT / "docs" / "results")
+    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == made
+
+
+def test_every_method_metric_and_exchange_has_its_place(tmp_path: Path) -> None:
+    tree = {
+        "alignment": {method: dict.fromkeys(METRICS, FIGURE) for method in METHODS},
+        "channels": {
+            name: {"shift": FIGURE, "preference": FIGURE} for name in ("unchanged", *CHANGES)
+        },
+    }
+    run = tmp_path / "films-als"
+    run.mkdir()
+    (run / "metrics.json").write_text(json.dumps(tree))
+    (tmp_path / "intro.md").write_text("# Intro\n")
+    for name in ("paper.md", "paper.json"):
+        (tmp_path / name).write_bytes((ROOT / "docs" / "results" / name).read_bytes())
+    lines = SCRIPT["page"](tmp_path).splitlines()
+    assert f"| | {' | '.join(METHODS)} |" in lines
+    shown = [line for line in lines if line.count("0.500 [0.250, 0.750]") == len(METHODS)]
+    assert len(shown) == len(METRICS) - 1, "history precision is left out"
+    assert sum("0.500 [0.250, 0.750]" in line for line in lines) == len(shown) + 1 + len(CHANGES)
+    paper = lines[lines.index("## Beside the paper") :]
+    assert "| hybrid: history recall | 0.133 | 0.146 | 0.071 | 0.500 |" in paper
+    assert "| distilled: retrieval HR@5 | 0.674 | 0.622 | 0.975 | 0.500 |" in paper
