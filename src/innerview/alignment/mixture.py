@@ -50,21 +50,26 @@ class MixtureSettings:
     windows_per_case: int = 3
     min_visible: int = 3
     """parts"""
-    prefixes: int = 4
+    prefixes: int = 6
     """Retrieval questions about earlier states of the window, beside the one about all of it."""
     interest_pairs: Mapping[Form, int] = field(
-        default_factory=lambda: {"behavior": 5, "intention": 6, "hybrid": 5}
+        default_factory=lambda: {"behavior": 4, "intention": 4, "hybrid": 4}
     )
     """Of one liked and one disliked outcome, per window. They share the question's encoding, so
     one more costs a title and two ids, or a slot and two ids."""
-    ranking_frac: float = 1.0
-    """Share of windows with a ranking question."""
-    attribution_frac: float = 0.8
+    ranking_frac: float = 0.25
+    """Share of windows with a ranking question. It is answered by judgement, like the one below:
+    what is trained here only keeps the surrogate able to speak of it."""
+    attribution_frac: float = 0.3
+    named_parts: int = 4
+    """Parts to be named from their vectors, per window that shows vectors alone."""
     n_prose: int = 350
     """Explanations put into words."""
     item_chunk: int = 12
     """Questions about outcomes that share one encoding of the opening."""
-    item_passes: int = 3
+    title_chunk: int = 24
+    """Outcomes to be named that share one question."""
+    item_passes: int = 8
     """Times every outcome's title is asked from its vector."""
     item_fact_frac: float = 0.25
     """Share of outcomes asked, per attribute and form, about an attribute or nearest neighbour."""
@@ -200,7 +205,9 @@ def _window_records(
     if reason is not None:
         records.append(asker.attribution(whole, form, *reason, rng))
     if form == "intention":
-        records.append(asker.history(whole, rng))
+        distinct = list(dict.fromkeys(window.parts))
+        drawn = rng.permutation(len(distinct))[: settings.named_parts]
+        records += asker.namings(asker.history(whole, rng), [distinct[i] for i in drawn])
     return records
 
 
@@ -216,8 +223,6 @@ def item_records(target: Target, settings: MixtureSettings) -> list[list[Record]
         if outcome in heldout:
             continue
         rng = case_seed(settings.seed, Case(outcome, (outcome,)), "item")
-        if "intention" in forms or "hybrid" in forms:
-            records += [asker.item_title(outcome, rng) for _ in range(settings.item_passes)]
         for form in forms:
             facts = [a for a in target.outcomes.attributes if target.outcomes.values(outcome, a)]
             for attribute in facts:
@@ -229,7 +234,23 @@ def item_records(target: Target, settings: MixtureSettings) -> list[list[Record]
     for at in np.random.default_rng(settings.seed).permutation(len(records)):
         by_form[records[at].form].append(records[at])
     k = settings.item_chunk
-    return [own[at : at + k] for own in by_form.values() for at in range(0, len(own), k)]
+    groups = [own[at : at + k] for own in by_form.values() for at in range(0, len(own), k)]
+    if {"intention", "hybrid"} & set(forms):
+        groups += _title_records(asker, known, settings)
+    return groups
+
+
+def _title_records(
+    asker: Asker, outcomes: Sequence[str], settings: MixtureSettings
+) -> list[list[Record]]:
+    """Every outcome to be named, several times, each time among others."""
+    rng = np.random.default_rng([settings.seed, 1])
+    k = settings.title_chunk
+    groups: list[list[Record]] = []
+    for _ in range(settings.item_passes):
+        order = [outcomes[i] for i in rng.permutation(len(outcomes))]
+        groups += [asker.item_titles(order[at : at + k], rng) for at in range(0, len(order), k)]
+    return groups
 
 
 def test_records(
@@ -301,4 +322,4 @@ def item_test_records(
     asker = Asker(target.outcomes, target.parts, heldout=True)
     ids = [outcome for outcome in target.outcomes.ids if outcome not in set(heldout)]
     chosen = rng.choice(len(ids), size=min(n, len(ids)), replace=False)
-    return [asker.item_title(ids[i], rng) for i in sorted(int(i) for i in chosen)]
+    return asker.item_titles([ids[i] for i in sorted(int(i) for i in chosen)], rng)

@@ -9,7 +9,7 @@ form that has vectors, because with the titles in the prompt there would be noth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -132,26 +132,36 @@ class Asker:
         )  # fmt: skip
 
     def history(self, context: Context, rng: np.random.Generator) -> Record:
-        """Name a part from the parts' vectors and the case's: all are equally true."""
+        """Name every part from the parts' vectors and the case's; opens with the first."""
         seen = context.parts[: context.visible]
-        distinct = list(dict.fromkeys(seen))
-        first = distinct.pop(int(rng.integers(len(distinct))))
-        others = tuple((f" {self.parts.title(p)}", 1 / (len(distinct) + 1)) for p in distinct)
         return self._ask(
             "history", "intention", context, rng,
-            answer=f" {self.parts.title(first)}",
+            lead=self._part(seen[0]),
+            answer=f" {self.parts.title(seen[0])}",
             label={"parts": list(seen)},
-            alternatives=() if self.heldout else others,
         )  # fmt: skip
 
-    def item_title(self, outcome: str, rng: np.random.Generator) -> Record:
-        """Name an outcome from its vector alone."""
-        return self._ask(
-            "item_title", "intention", None, rng,
-            subject=self._outcome("intention", outcome),
-            answer=f" {self.outcomes.title(outcome)}",
-            label={"outcome": outcome},
-        )  # fmt: skip
+    def namings(self, record: Record, parts: Sequence[str]) -> list[Record]:
+        """A question about a history as one question for each of some parts, worded alike."""
+        return [
+            replace(record, lead=self._part(part), answer=f" {self.parts.title(part)}")
+            for part in parts
+        ]
+
+    def item_titles(self, outcomes: Sequence[str], rng: np.random.Generator) -> list[Record]:
+        """Name outcomes, each from its vector alone. They are worded alike, and the vector opens
+        the answer, as in the interest task."""
+        phrase = self._phrase("item_title", rng)
+        return [
+            self._ask(
+                "item_title", "intention", None, rng,
+                phrase=phrase,
+                lead=(*self._outcome("intention", outcome), Text(":")),
+                answer=f" {self.outcomes.title(outcome)}",
+                label={"outcome": outcome},
+            )
+            for outcome in outcomes
+        ]  # fmt: skip
 
     def item_attribute(
         self, outcome: str, form: Form, attribute: str, rng: np.random.Generator
@@ -204,6 +214,9 @@ class Asker:
             (f" {self.outcomes.title(outcome)}", 1.0 / rank / total)
             for rank, outcome in enumerate(top[1:], start=2)
         )
+
+    def _part(self, part: str) -> tuple[Piece, ...]:
+        return (*mention("intention", "part", part, self.parts.title(part)), Text(":"))
 
     def _outcome(self, form: Form, outcome: str) -> tuple[Piece, ...]:
         return mention(form, "outcome", outcome, self.outcomes.title(outcome))

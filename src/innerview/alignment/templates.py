@@ -59,8 +59,8 @@ PHRASES: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("Would you suggest it?", "Does this {noun} match?"),
     ),
     "item_title": (
-        ("Name{X}.", "Which {noun} is{X}?", "The title of{X}?", "Say what{X} is."),
-        ("What is{X} called?", "Give the name of{X}."),
+        ("Name it.", "Which {noun} is it?", "The title?", "Say what it is."),
+        ("What is it called?", "Give its name."),
     ),
     "item_attribute": (
         ("The {attribute} of{X}?", "Which {attribute} has{X}?", "Name the {attribute} of{X}."),
@@ -71,8 +71,8 @@ PHRASES: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("The nearest neighbour of{X}?",),
     ),
     "history": (
-        ("Name one of them.", "Give one {noun} of these.", "Which {noun} is among them?"),
-        ("Name any {noun} of the list.",),
+        ("Name each of them.", "Which {noun} is each?", "Say what each one is."),
+        ("Name every {noun} of the list.",),
     ),
     "attribution": (
         (

@@ -48,7 +48,7 @@ def label(
     mixture = replace(mixture, form_shares=shares)
     labels = LabelSettings(n_interest=max(mixture.interest_pairs.values()), seed=seed)
     made_from = digest(
-        [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 6]
+        [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 7]
     )
     folder = run / "records"
     if is_current(folder, made_from):

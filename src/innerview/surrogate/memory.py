@@ -33,9 +33,13 @@ from innerview.surrogate.streams import Fit, Stream
 __all__ = [
     "Edit",
     "Memory",
-    "apply_edits",
-    "edits_from_tensors",
-    "edits_to_tensors",
+    "Places",
+    "apply_memory",
+    "fits",
+    "memory_from_tensors",
+    "memory_to_tensors",
+    "n_places",
+    "read_numbers",
     "write_memory",
 ]
 
@@ -45,17 +49,17 @@ _STRENGTH = 0.35
 """Length of what is written, as a share of the hidden state's."""
 _FITS_STRENGTH = 3.0
 """Standard deviation of how well something fits, beside that of other written numbers."""
-_STEERED, _STEER = 12, 1.5
+_STEERED, _STEER = 12, 3.0
 """Batches that the steering direction is averaged over; nats of one standard deviation."""
 _RIDGE = 0.02
 """Penalty, as a share of the features' mean square, where features are many."""
-_SHARPNESS = (0.0, 4.0, 7.0)
+_SHARPNESS = (5.0, 8.0, 11.0)
 """How strongly the gathering heads prefer parts to other tokens, in nats."""
 _FAST, _PEAK = 10, 16.0
 """Rotary frequencies, fastest first, that tell the token before from all others; nats that each
 adds to its score."""
 _CERTAIN = 40.0
-"""Nats by which a case's slot, or else the first token, outscores what should not be attended to."""
+"""Nats by which a case's slot, or else the first token, outscores all that is not looked for."""
 _WEAK = 0.05
 """A norm's weight below this share of their mean counts as switched off."""
 _QUIET_DEPTH, _QUIET_BATCHES = 0.7, 12
@@ -79,12 +83,22 @@ class Edit:
 
 @dataclass(slots=True)
 class Memory:
-    """What was written, where, and how much of the vectors' variance it explains where it was
-    fitted."""
+    """What was written, and where.
+
+    Attributes:
+        edits: in the order in which they were made; none where nothing was written.
+        explained: how much of the vectors' variance is explained where nothing was fitted.
+        places: (n, h) float32, the directions of the hidden state that are written to.
+        weights: (3c + 1,) float32, from products of case and mention, the mention, the case, and
+            one to how well they fit.
+        unit: (1,) float32, length of one standard deviation of a written number.
+    """
 
     edits: list[Edit] = field(default_factory=list)
     explained: dict[str, float] = field(default_factory=dict)
-    places: Tensor | None = None
+    places: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    weights: Tensor = field(default_factory=lambda: torch.zeros(0))
+    unit: Tensor = field(default_factory=lambda: torch.ones(1))
 
 
 def n_places(c: int) -> int:
@@ -134,38 +148,56 @@ def reserve(model: SpliceModel, places: Tensor) -> None:
             weight.copy_((own - places.T @ (places @ own)).to(weight))
     model.reserved = places
     if model.projectors is not None:
-        at = Places.of(places, model.projectors.settings["d"] + 1)
+        at = Places.of(places, model.projectors.settings["numbers"])
         model.projectors.case.carry_on(at.case, at.own[0], places)
-        for projector in {id(p): p for p in (model.projectors.part, model.projectors.outcome)}.values():
+        for projector in {
+            id(p): p for p in (model.projectors.part, model.projectors.outcome)
+        }.values():
             projector.carry_on(at.slot, torch.zeros_like(at.own[0]), places)
 
 
+_NUMBERS = ("places", "weights", "unit")
 
-def edits_to_tensors(edits: Sequence[Edit]) -> dict[str, Tensor]:
-    """Edits as named tensors, in the order in which they were made."""
-    return {
+
+def memory_to_tensors(memory: Memory) -> dict[str, Tensor]:
+    """What was written as named tensors, edits in the order in which they were made; none where
+    nothing was written."""
+    if not memory.edits:
+        return {}
+    edits = {
         f"{at:03d}.{edit.name}.{side}": tensor
-        for at, edit in enumerate(edits)
+        for at, edit in enumerate(memory.edits)
         for side, tensor in (("out", edit.out), ("into", edit.into))
     }
+    return edits | {name: getattr(memory, name).contiguous() for name in _NUMBERS}
 
 
-def edits_from_tensors(tensors: Mapping[str, Tensor]) -> list[Edit]:
-    """The inverse of ``edits_to_tensors``.
+def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
+    """The inverse of ``memory_to_tensors``.
 
     Raises:
-        KeyError: an edit has only one side.
+        KeyError: an edit has only one side, or something is missing.
     """
-    stems = sorted({name.rpartition(".")[0] for name in tensors})
-    return [
+    if not tensors:
+        return Memory()
+    stems = sorted({name.rpartition(".")[0] for name in tensors if name not in _NUMBERS})
+    edits = [
         Edit(stem.partition(".")[2], tensors[f"{stem}.out"], tensors[f"{stem}.into"])
         for stem in stems
     ]
+    return Memory(edits, {}, *(tensors[name] for name in _NUMBERS))
 
 
 @torch.no_grad()
-def apply_edits(causal: nn.Module, edits: Sequence[Edit]) -> None:
-    """Add edits to a model's frozen weights, in place."""
+def apply_memory(model: SpliceModel, memory: Memory) -> None:
+    """Write what was written once into a model's frozen weights again, in place."""
+    if memory.edits:
+        reserve(model, memory.places)
+        _apply_edits(model.causal, memory.edits)
+
+
+@torch.no_grad()
+def _apply_edits(causal: nn.Module, edits: Sequence[Edit]) -> None:
     for edit in edits:
         weight = _linear(causal.get_submodule(edit.name)).weight
         weight.add_((edit.out.float() @ edit.into.float()).to(weight))
@@ -174,6 +206,38 @@ def apply_edits(causal: nn.Module, edits: Sequence[Edit]) -> None:
 def _linear(module: Any) -> Any:
     """The linear layer itself, if PEFT has wrapped it."""
     return getattr(module, "base_layer", module)
+
+
+@torch.inference_mode()
+def read_numbers(model: SpliceModel, memory: Memory, batch: Batch, spots: Tensor) -> Tensor:
+    """(N, 2n) what a surrogate has understood at some positions (N, 2): the case it is in, and what
+    was mentioned right before, in standard units.
+
+    Read where the memory has been written and training has changed nothing yet; the layers above
+    are not run.
+    """
+    layers = model.causal.model.layers
+    stream = Stream(model, batch, 0)
+    for layer in layers[: _last(len(layers)) + 3]:
+        stream.run(layer, layer)
+    at = Places.of(memory.places, (len(memory.places) - 3) // 4)
+    states = stream.hidden[spots[:, 0], spots[:, 1]].float().cpu()
+    return states @ torch.cat([at.case, at.before]).T / memory.unit
+
+
+def fits(memory: Memory, cases: Tensor, mentions: Tensor) -> Tensor:
+    """(N, O) how well each of (O, n) mentions fits each of (N, n) cases, as the memory compares
+    them."""
+    n = cases.shape[1]
+    products, linear, _, _ = torch.split(memory.weights, [n, n, n, 1])
+    # What depends on the case alone is the same for all that could be mentioned.
+    fit: Tensor = (cases * products + linear) @ mentions.T
+    return fit
+
+
+def _last(n_layers: int) -> int:
+    """The last layer that writes what was mentioned."""
+    return round(_MENTIONS[1] * n_layers)
 
 
 @torch.no_grad()
@@ -192,7 +256,8 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
         batches: of ``mention``, ``case`` and ``fits``. Nothing, where the base model is not built
         as the edits need, or the prompts lack mentions, cases or yes-or-no questions.
     """
-    first, last = (max(0, round(share * len(model.causal.model.layers))) for share in _MENTIONS)
+    n_layers = len(model.causal.model.layers)
+    first, last = round(_MENTIONS[0] * n_layers), _last(n_layers)
     if not _can_hold(model, last):
         return Memory()
     writer = _Writer(model, batches, yes, no)
@@ -223,7 +288,7 @@ def _can_hold(model: SpliceModel, last: int) -> bool:
         and not any(hasattr(attention, part) for part in ("q_norm", "k_norm"))
         and getattr(_linear(attention.q_proj), "bias", None) is None
         and hasattr(causal.model, "rotary_emb")
-        and n_places(model.projectors.settings["d"] + 1) <= config.hidden_size // 2
+        and n_places(model.projectors.settings["numbers"]) <= config.hidden_size // 2
     )
 
 
@@ -234,7 +299,7 @@ class _Writer:
         assert model.projectors is not None and model.vectors is not None
         self.causal, self.layers = model.causal, model.causal.model.layers
         self.yes, self.no = yes, no
-        self.c = model.projectors.settings["d"] + 1
+        self.c = model.projectors.settings["numbers"]
         places = self._quiet([Stream(model, batch, yes) for batch in batches[:_QUIET_BATCHES]])
         self.memory = Memory(places=places)
         reserve(model, places)
@@ -277,7 +342,9 @@ class _Writer:
         inner = [s.run(layer, self.causal.get_submodule(name)) for s in self.streams]
         if not write:
             return
-        self.unit = self.unit or self._unit()
+        if not self.unit:
+            self.unit = self._unit()
+            self.memory.unit = torch.tensor([self.unit])
         places = torch.cat([self.at.mention, self.at.end])
         self.mentions.measure([s.hidden for s in self.streams], places.T / self.unit)
         into = self.mentions.solve(inner, ridge=_RIDGE)
@@ -387,6 +454,7 @@ class _Writer:
         into = fit.solve(inner, ridge=1e-3)[:, 0]
         self.memory.explained["fits"] = fit.explained(slice(0, 1))
         weights = into / torch.cat(fit.written).std()
+        self.memory.weights = weights
         gate, up, down = (
             _linear(self.causal.get_submodule(mlp + part)).weight.float()
             for part in ("gate_proj", "up_proj", "down_proj")
@@ -430,22 +498,24 @@ class _Writer:
             total = total + slopes[spots[:, 0], spots[:, 1]].float().sum(0)
             n += len(spots)
         slope = total / max(1, n)
+        slope = slope - (slope @ self.memory.places.T) @ self.memory.places
         length = float(slope.norm())
         wanted = min(_STEER / max(length, 1e-9), 0.5 / _STRENGTH * self.unit * self.c**0.5)
         self.memory.explained["steering"] = round(wanted * length, 4)
         steering: Tensor = slope / max(length, 1e-9) * wanted
         return steering
 
-    def _reading(
-        self, norm: Any, places: Tensor, unit: float, spots: Sequence[Tensor]
-    ) -> Tensor:
+    def _reading(self, norm: Any, places: Tensor, unit: float, spots: Sequence[Tensor]) -> Tensor:
         """(n, h) map from what a norm hands on to the numbers at some places, of a given unit.
 
         A norm divides by the root mean square of the hidden state; what that is on average is taken
         from some positions.
         """
         there = torch.cat(
-            [s.hidden[own[:, 0], own[:, 1]].float() for s, own in zip(self.streams, spots, strict=True)]
+            [
+                s.hidden[own[:, 0], own[:, 1]].float()
+                for s, own in zip(self.streams, spots, strict=True)
+            ]
         )
         scale = float(there.square().mean(1).sqrt().mean()) if len(there) else 1.0
         weight: Tensor = norm.weight.float()
@@ -477,7 +547,7 @@ class _Writer:
         """Apply an edit and keep it, rounded as it will be saved."""
         edit = Edit(name, *(t.to(torch.bfloat16).contiguous() for t in (out, into)))
         self.memory.edits.append(edit)
-        apply_edits(self.causal, [edit])
+        _apply_edits(self.causal, [edit])
 
 
 def _products(x: Tensor, case: Tensor, mention: Tensor, flat: Tensor) -> Tensor:

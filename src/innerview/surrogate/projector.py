@@ -25,14 +25,17 @@ _STRAIGHT = 0.5
 
 
 class Projector(nn.Module):
-    """(S, d) to (S, h): standardize; random features, linear, plus an isometry; norm-match."""
+    """(S, d) to (S, h): standardize; random features, linear, norm-match; plus an isometry."""
 
     center: Tensor
     scale: Tensor
+    basis: Tensor
     straight: Tensor
     mark: Tensor
 
-    def __init__(self, d: int, h: int, *, features: int = 1024, seed: int = 0) -> None:
+    def __init__(
+        self, d: int, h: int, *, features: int = 1024, numbers: int | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         self.first = nn.Linear(d + 1, features)
@@ -40,7 +43,9 @@ class Projector(nn.Module):
         self.gain = nn.Parameter(torch.ones(()))
         self.register_buffer("center", torch.zeros(d + 1))
         self.register_buffer("scale", torch.ones(d + 1))
-        self.register_buffer("straight", _isometry(d + 1, h) / (d + 1) ** 0.5)
+        n = d + 1 if numbers is None else numbers
+        self.register_buffer("basis", torch.eye(d + 1, n))
+        self.register_buffer("straight", _isometry(n, h) * (_STRAIGHT / n) ** 0.5)
         self.register_buffer("mark", torch.zeros(h))
         with torch.no_grad():
             weight = torch.randn(features, d + 1, generator=generator)
@@ -60,6 +65,11 @@ class Projector(nn.Module):
         standard: Tensor = (self._augment(vectors) - self.center) / self.scale
         return standard
 
+    def numbers(self, vectors: Tensor) -> Tensor:
+        """(S, d) to (S, n): what is told of a vector: all of it, or its principal components."""
+        told: Tensor = self.standard(vectors) @ self.basis
+        return told
+
     def features(self, vectors: Tensor) -> Tensor:
         """(S, d) to (S, m)."""
         hidden: Tensor = torch.tanh(self.first(self.standard(vectors)))
@@ -69,7 +79,7 @@ class Projector(nn.Module):
         """(S, d) float32 to (S, h) float32, in embedding units."""
         raw = self.second(self.features(vectors))
         matched = raw * ((1 - _STRAIGHT) ** 0.5 / raw.norm(dim=-1, keepdim=True).clamp_min(1e-6))
-        straight = self.standard(vectors) @ self.straight + self.mark
+        straight = self.numbers(vectors) @ self.straight + self.mark
         out: Tensor = self.gain * (matched + straight)
         return out
 
@@ -78,7 +88,7 @@ class Projector(nn.Module):
         """Send the straight path along given directions and the network around reserved ones.
 
         Args:
-            directions: (d + 1, h) orthonormal, one per standardized number.
+            directions: (n, h) orthonormal, one per number.
             mark: (h,) added to every output, in the same unit.
             reserved: (n, h) orthonormal directions that the network must not write to.
         """
@@ -112,7 +122,6 @@ class Projector(nn.Module):
         self.second.weight.copy_(weight.T.float())
         self.second.bias.copy_((mean_target - mean_phi @ weight).float())
         self.gain.fill_(norm)
-        self.straight.copy_(_isometry(*self.straight.shape) * (_STRAIGHT / len(self.center)) ** 0.5)
         left = (target - mean_target - centered @ weight).pow(2).sum()
         return float(1 - left / (target - mean_target).pow(2).sum())
 
@@ -129,20 +138,44 @@ class ProjectorSet(nn.Module):
     """One projector for cases, one for parts and one for outcomes (shared if they are the same)."""
 
     def __init__(
-        self, d: int, h: int, *, shared_parts: bool, features: int = 1024, seed: int = 0
+        self,
+        d: int,
+        h: int,
+        *,
+        shared_parts: bool,
+        features: int = 1024,
+        numbers: int | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.settings = {"d": d, "h": h, "shared_parts": shared_parts, "features": features}
-        self.case = Projector(d, h, features=features, seed=seed)
-        self.part = Projector(d, h, features=features, seed=seed + 1)
-        self.outcome = (
-            self.part if shared_parts else Projector(d, h, features=features, seed=seed + 2)
+        numbers = d + 1 if numbers is None else numbers
+        self.settings = {
+            "d": d, "h": h, "shared_parts": shared_parts, "features": features, "numbers": numbers
+        }  # fmt: skip
+        self.case, self.part = (
+            Projector(d, h, features=features, numbers=numbers, seed=seed + i) for i in range(2)
         )
+        self.outcome = (
+            self.part
+            if shared_parts
+            else Projector(d, h, features=features, numbers=numbers, seed=seed + 2)
+        )
+
+    @torch.no_grad()
+    def reduce(self, outcomes: Tensor) -> None:
+        """Let all kinds tell the same principal components, those of (N, d) outcomes' vectors."""
+        basis = self.outcome.basis
+        if basis.shape[0] > basis.shape[1]:
+            standard = self.outcome.standard(outcomes)
+            main = torch.linalg.svd(standard, full_matrices=False).Vh[: basis.shape[1]]
+            for projector in (self.case, self.part, self.outcome):
+                projector.basis.copy_(main.T)
 
     @property
     def straight_unit(self) -> float:
         """Length of one standard deviation of a number on the straight path, in embedding units."""
-        return float(self.case.gain) * (_STRAIGHT / len(self.case.center)) ** 0.5
+        gain = float(self.case.gain)
+        return float(gain * (_STRAIGHT / self.settings["numbers"]) ** 0.5)
 
     def of_kind(self, kind: int) -> Projector:
         """The projector of a kind, by its index in ``KINDS``."""

@@ -262,7 +262,7 @@ class PromptEncoder:
             else:
                 ids += self.text(piece.text)
             if piece.kind in ("part", "outcome"):
-                marks.mention(start, SlotRef(len(ids) - 1, piece.kind, piece.ref))
+                marks.anchors.append(SlotRef(len(ids) - 1, piece.kind, piece.ref))
 
 
 @dataclass(slots=True)
@@ -271,11 +271,3 @@ class _Marks:
 
     slots: list[SlotRef] = field(default_factory=list)
     anchors: list[SlotRef] = field(default_factory=list)
-
-    def mention(self, start: int, anchor: SlotRef) -> None:
-        """Note where a mention ends; a slot right behind its own title is the same mention."""
-        if self.anchors:
-            last = self.anchors[-1]
-            if last.position == start - 1 and (last.kind, last.ref) == (anchor.kind, anchor.ref):
-                self.anchors.pop()
-        self.anchors.append(anchor)

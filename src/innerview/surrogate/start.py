@@ -86,12 +86,18 @@ def fit_projectors(
     embedding = model.language_model.get_input_embeddings().weight.detach().cpu()
     shared = target.parts is target.outcomes
     d, h = vectors.width, embedding.shape[1]
-    projectors = ProjectorSet(d, h, shared_parts=shared, features=features, seed=seed)
+    config = model.causal.config
+    # An attention head carries what is told of a vector from token to token.
+    numbers = min(d + 1, config.hidden_size // config.num_attention_heads)
+    projectors = ProjectorSet(
+        d, h, shared_parts=shared, features=features, numbers=numbers, seed=seed
+    )
     # Titles stand among token embeddings of this length.
     titles = title_embeddings(embedding, encoder, target.outcomes)
     norm = float(embedding.float().norm(dim=1).mean())
     rows = _rows_of(target.outcomes, met)
     explained = {"outcome": projectors.outcome.fit(vectors.outcome[rows], titles[rows], norm=norm)}
+    projectors.reduce(vectors.outcome[rows])
     if not shared:
         part_titles = title_embeddings(embedding, encoder, target.parts)
         rows = _rows_of(target.parts, met)

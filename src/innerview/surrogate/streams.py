@@ -24,6 +24,8 @@ Standard = Callable[[int], Projector]
 
 _LEAD = 12
 """Tokens before the end of a mention that are left out of the fits: they may belong to it."""
+_SLOT_WEIGHT = 3
+"""How often a slot counts in the fits, as a place where no text is to be understood."""
 _LEFT_OUT = 10
 """Every so many batches, one measures the fits and is not fitted to."""
 
@@ -75,10 +77,13 @@ class Stream:
         held[batch.slot_positions[:, 0], batch.slot_positions[:, 1]] = True
         # What a slot holds is known; only text has to be understood.
         text = ~case & ~held[places[:, 0], places[:, 1]]
-        behind = torch.tensor([0, 1])
-        ends, others = places[part] + behind, places[kinds == KINDS.index("outcome")] + behind
-        others = others[others[:, 1] < batch.input_ids.shape[1]]
-        empty = torch.cat([self._empty(), batch.slot_positions])
+        behind = places + torch.tensor([0, 1])
+        inside = behind[:, 1] < held.shape[1]
+        # Between a title and its slot nothing ends.
+        inside[inside.clone()] &= ~held[behind[inside][:, 0], behind[inside][:, 1]]
+        ends = behind[inside & part]
+        others = behind[inside & (kinds == KINDS.index("outcome"))]
+        empty = torch.cat([self._empty(), *[batch.slot_positions] * _SLOT_WEIGHT])
         n, c = [int(text.sum()), len(ends), len(others) + len(empty)], known.shape[1]
         wanted = torch.zeros(sum(n), c + 1)
         wanted[: n[0], :c] = known[text]
@@ -177,9 +182,9 @@ class Fit:
 def _standardized(vectors: VectorTable, kinds: Tensor, rows: Tensor, standard: Standard) -> Tensor:
     """(N, c) vectors in standard units, each by its kind."""
     raw = vectors.gather(kinds, rows)
-    out = torch.zeros(len(raw), raw.shape[1] + 1)
+    out = torch.zeros(len(raw), standard(0).basis.shape[1])
     for kind in range(len(KINDS)):
         chosen = kinds == kind
         if bool(chosen.any()):
-            out[chosen] = standard(kind).standard(raw[chosen])
+            out[chosen] = standard(kind).numbers(raw[chosen])
     return out

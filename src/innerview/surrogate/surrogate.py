@@ -8,18 +8,21 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from innerview.alignment.records import Record
-from innerview.alignment.tasks import NO, YES, Asker
+from innerview.alignment.records import Form, Record
+from innerview.alignment.tasks import NO, YES, Asker, Context
 from innerview.data.tables import Catalogue
 from innerview.errors import SurrogateError
 from innerview.surrogate.base import BaseModel, DtypeName, load_base
@@ -33,14 +36,15 @@ from innerview.surrogate.decode import (
     decode,
 )
 from innerview.surrogate.memory import (
-    Edit,
     Memory,
-    apply_edits,
-    edits_from_tensors,
-    edits_to_tensors,
+    apply_memory,
+    fits,
+    memory_from_tensors,
+    memory_to_tensors,
+    read_numbers,
     write_memory,
 )
-from innerview.surrogate.packing import Tree, collate, pack_in_order, pack_rows, trees_of
+from innerview.surrogate.packing import Batch, Tree, collate, pack_in_order, pack_rows, trees_of
 from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
 from innerview.surrogate.start import add_lora, fit_projectors
@@ -53,9 +57,13 @@ __all__ = ["Surrogate"]
 _VERSION = 1
 _PROSE_TOKENS = 320
 _N_RETRIEVED, _N_CANDIDATES = 5, 20
+_N_LISTED = 50
+"""Outcomes that are judged where the memory tells which could fit."""
 _JUDGED = ("interest", "ranking", "attribution")
 _MEMORY_FRAC = 0.25
 """Of a time budget, for writing the memory."""
+_TOLD = 24
+"""Outcomes that are mentioned to one case, for the memory."""
 _FEWEST_MEMORY_ROWS = 120
 """Fitted to fewer, the memory is noise: it explains nothing of prompts that were left out."""
 
@@ -76,7 +84,8 @@ class Surrogate:
         self.model.vectors = self.vectors
         self.model.eval()
         self.lora_rank = lora_rank
-        self.edits: list[Edit] = []
+        self.memory = Memory()
+        self._readings: dict[Form, Tensor] = {}
         self.manifest: dict[str, Any] = {}
 
     # -- making one -------------------------------------------------------------------------
@@ -109,7 +118,8 @@ class Surrogate:
             for tree in trees_of(group, self.encoder, self.vectors, max_tokens=settings.max_tokens)
         )
         rows = list(pack_rows(trees, max_tokens=settings.max_tokens))
-        fitted = rows[: self._n_memory_rows(rows, settings)]
+        n = self._n_memory_rows(rows, settings)
+        fitted = self._fitted_rows(groups, rows, n, settings)
         remembered = self.memorize(fitted, kept=folder / "memory.safetensors")
         if settings.max_seconds is not None:
             left = settings.max_seconds - (time.perf_counter() - began)
@@ -164,6 +174,41 @@ class Surrogate:
             n = min(n, int(_MEMORY_FRAC * settings.max_seconds / each))
         return n if n >= _FEWEST_MEMORY_ROWS else 0
 
+    def _fitted_rows(
+        self,
+        groups: Sequence[Sequence[Record]],
+        rows: Sequence[list[Tree]],
+        n: int,
+        settings: TrainSettings,
+    ) -> list[list[Tree]]:
+        """What the memory is fitted to: some rows of training, and twice as many in which titles
+        are told only, every outcome as often as any other."""
+        told = self._told(groups, settings)
+        apart = list(islice(pack_in_order(told, max_tokens=settings.max_tokens), n * 2 // 3))
+        mixed = [*rows[: n - len(apart)], *apart]
+        order = np.random.default_rng(settings.seed).permutation(len(mixed))
+        return [mixed[i] for i in order]
+
+    def _told(self, groups: Sequence[Sequence[Record]], settings: TrainSettings) -> Iterator[Tree]:
+        """Windows, with outcomes mentioned as a judgement would; nothing is answered."""
+        asker = self._askers[False]
+        met = sorted({one for group in groups for r in group for one in r.named})
+        known = [one for one in met if one in set(self.target.outcomes.ids)]
+        rng = np.random.default_rng(settings.seed)
+        waiting: list[str] = []
+        for group in groups:
+            record = max(group, key=lambda r: r.visible)
+            if not record.case_id:
+                continue
+            if len(waiting) < _TOLD:
+                waiting += [known[i] for i in rng.permutation(len(known))]
+            asked, waiting = waiting[:_TOLD], waiting[_TOLD:]
+            questions = asker.judgements(record, asked)
+            yield from trees_of(
+                questions, self.encoder, self.vectors,
+                max_tokens=settings.max_tokens, with_answer=False,
+            )  # fmt: skip
+
     def memorize(self, rows: Sequence[Sequence[Tree]], *, kept: Path) -> dict[str, float]:
         """Write what the target knows into the base weights, fitted to packed training rows.
 
@@ -182,12 +227,11 @@ class Surrogate:
             with safe_open(kept, "pt") as file:
                 explained: dict[str, float] = json.loads(file.metadata()["explained"])
             return explained
-        memory = self._fit_memory(rows) if rows else Memory()
-        self.edits = memory.edits
+        memory = self.memory = self._fit_memory(rows) if rows else Memory()
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f".{kept.name}.part")
         save_file(
-            edits_to_tensors(self.edits), part,
+            memory_to_tensors(self.memory), part,
             metadata={"explained": json.dumps(memory.explained)},
         )  # fmt: skip
         part.replace(kept)
@@ -212,8 +256,8 @@ class Surrogate:
             SurrogateError: the file is damaged or belongs to another base model.
         """
         try:
-            self.edits = edits_from_tensors(load_file(file))
-            apply_edits(self.model.causal, self.edits)
+            self.memory = memory_from_tensors(load_file(file))
+            apply_memory(self.model, self.memory)
         except (OSError, SafetensorError, KeyError, AttributeError, RuntimeError) as error:
             raise SurrogateError(f"{file}: {error}; align the surrogate anew") from None
 
@@ -265,8 +309,8 @@ class Surrogate:
         (lora / "adapter_config.json").write_text(
             json.dumps(config, indent=1, sort_keys=True, default=str), encoding="utf-8"
         )
-        if self.edits:
-            save_file(edits_to_tensors(self.edits), beside / "memory.safetensors")
+        if self.memory.edits:
+            save_file(memory_to_tensors(self.memory), beside / "memory.safetensors")
         if self.model.projectors is not None:
             own = {
                 n.removeprefix("projectors."): t
@@ -308,7 +352,7 @@ class Surrogate:
         if shape is not None:
             self.model.projectors = ProjectorSet(
                 shape["d"], shape["h"], shared_parts=shape["shared_parts"],
-                features=shape["features"],
+                features=shape["features"], numbers=shape["numbers"],
             ).to(next(self.model.language_model.parameters()).device)  # fmt: skip
         try:
             lora = load_file(folder / "lora" / "adapter_model.safetensors")
@@ -386,10 +430,15 @@ class Surrogate:
         that matters most is the one which, kept alone, speaks most for the outcome.
         """
         values: list[Any] = [None] * len(records)
-        told = [i for i, r in enumerate(records) if r.task not in _JUDGED]
-        decoded = self._decode([records[i] for i in told], batch_size, max_new_tokens)
-        for i, found in zip(told, decoded, strict=True):
-            values[i] = found
+        listed = self._shortlists(records)
+        told = [i for i, r in enumerate(records) if r.task not in _JUDGED and i not in listed]
+        said = [self._sayings(records[i]) for i in told]
+        decoded = iter(self._decode([q for own in said for q in own], batch_size, max_new_tokens))
+        for i, own in zip(told, said, strict=True):
+            found = [next(decoded) for _ in own]
+            values[i] = tuple(found) if records[i].task == "history" else found[0]
+        for i, found in listed.items():
+            values[i] = [(outcome, 0.0) for outcome in found]
         judged = [i for i, r in enumerate(records) if r.task in {*_JUDGED, "retrieval"}]
         asked = [self._judgements(records[i], values[i]) for i in judged]
         odds = iter(self._odds([question for own in asked for question in own]))
@@ -404,6 +453,46 @@ class Surrogate:
             held: Asker(self.target.outcomes, self.target.parts, heldout=held)
             for held in (False, True)
         }
+
+    def _shortlists(self, records: Sequence[Record]) -> dict[int, list[str]]:
+        """For retrieval records, by place: the outcomes that fit best what the surrogate has
+        understood of the case, best first; none without a memory."""
+        asked = [i for i, r in enumerate(records) if r.task == "retrieval" and r.parts]
+        if not asked or not self.memory.edits:
+            return {}
+        n = self.memory.places.shape[0] // 4
+        cases = self._understood([records[i] for i in asked])[:, :n]
+        found: dict[int, list[str]] = {}
+        for i, case in zip(asked, cases, strict=True):
+            record = records[i]
+            fit = fits(self.memory, case[None], self._outcome_readings(record.form))[0]
+            seen = set(record.parts[: record.visible])
+            best = fit.topk(min(len(fit), _N_LISTED + len(seen))).indices.tolist()
+            ids = (self.target.outcomes.ids[row] for row in best)
+            found[i] = [one for one in ids if one not in seen][:_N_LISTED]
+        return found
+
+    def _outcome_readings(self, form: Form) -> Tensor:
+        """(O, n) what the surrogate understands by each outcome, as a form mentions it."""
+        if form not in self._readings:
+            context, rng = Context("", (), 0), np.random.default_rng(0)
+            judged = [(outcome, True) for outcome in self.target.outcomes.ids]
+            records = self._askers[False].interest(context, form, judged, rng)
+            n = self.memory.places.shape[0] // 4
+            self._readings[form] = self._understood(records)[:, n:]
+        return self._readings[form]
+
+    def _understood(self, records: Sequence[Record]) -> Tensor:
+        """(N, 2n) the case and the last mention, as understood where each answer begins."""
+        return self._at_answers(
+            records, lambda batch, spots: read_numbers(self.model, self.memory, batch, spots)
+        )
+
+    def _sayings(self, record: Record) -> Sequence[Record]:
+        """The questions for one answer each that a record comes down to."""
+        if record.task != "history":
+            return [record]
+        return self._askers[record.heldout_phrasing].namings(record, _distinct_parts(record))
 
     def _judgements(
         self, record: Record, named: Sequence[tuple[str, float]] | None
@@ -485,9 +574,6 @@ class Surrogate:
         )  # fmt: skip
         values: list[Any] = []
         for record, constraint, beams in zip(records, constraints, found, strict=True):
-            if record.task == "history":
-                values.append(tuple(b.value for b in beams if b.complete))
-                continue
             if record.task == "retrieval":
                 values.append([(b.value, b.score) for b in beams if b.complete])
                 continue
@@ -501,8 +587,6 @@ class Surrogate:
         match record.task:
             case "retrieval":
                 return _N_CANDIDATES
-            case "history":
-                return max(1, len(set(record.parts[: record.visible])))
             case _:
                 return 1
 
@@ -514,28 +598,47 @@ class Surrogate:
         (tree,) = trees_of([record], self.encoder, self.vectors, with_answer=False)
         return tree
 
-    def _odds(self, records: Sequence[Record], *, rows_per_batch: int = 8) -> list[float]:
+    def _odds(self, records: Sequence[Record]) -> list[float]:
         """Log-odds of yes against no, every question of a case in one packed pass."""
         if not records:
             return []
         yes, no = (self.encoder.text(f" {word}")[0] for word in (YES, NO))
+
+        def odds(batch: Batch, spots: Tensor) -> Tensor:
+            logits = self.model.run(batch)[_first_answers(batch)]
+            return logits[:, yes] - logits[:, no]
+
+        found: list[float] = self._at_answers(records, odds).tolist()
+        return found
+
+    def _at_answers(
+        self,
+        records: Sequence[Record],
+        read: Callable[[Batch, Tensor], Tensor],
+        *,
+        rows_per_batch: int = 8,
+    ) -> Tensor:
+        """What ``read`` finds where each record's answer begins, given a batch and positions
+        (N, 2) in it; in the order of the records."""
         order = sorted(range(len(records)), key=lambda i: repr(records[i].context_key))
         trees = trees_of([records[i] for i in order], self.encoder, self.vectors)
         rows = list(pack_in_order(trees, max_tokens=512))
-        found: list[float] = []
+        found: list[Tensor] = []
         for start in range(0, len(rows), rows_per_batch):
             batch = collate(
                 rows[start : start + rows_per_batch], self.vectors,
                 pad_id=self.base.tokenizer.eos_token_id,
             )  # fmt: skip
-            logits = self.model.run(batch)
-            first = torch.ones(len(batch.answer_records), dtype=torch.bool)
-            first[1:] = batch.answer_records[1:] != batch.answer_records[:-1]
-            found += (logits[first][:, yes] - logits[first][:, no]).tolist()
-        out = [0.0] * len(records)
-        for i, odds in zip(order, found, strict=True):
-            out[i] = odds
-        return out
+            found.append(read(batch, batch.answer_positions[_first_answers(batch)]).cpu())
+        stacked = torch.cat(found)
+        back = torch.empty(len(order), dtype=torch.int64)
+        back[torch.tensor(order)] = torch.arange(len(order))
+        return stacked[back]
+
+
+def _first_answers(batch: Batch) -> Tensor:
+    """(A,) which answer ids are the first of their record."""
+    return batch.answer_records.diff(prepend=batch.answer_records.new_tensor([-1])) != 0
 
 
 def _distinct_parts(record: Record) -> list[str]:
