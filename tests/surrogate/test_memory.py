@@ -14,12 +14,17 @@ from innerview.errors import SurrogateError
 from innerview.surrogate import surrogate as surrogate_module
 from innerview.surrogate.memory import (
     Memory,
-    apply_edits,
-    edits_from_tensors,
-    edits_to_tensors,
+    Places,
+    apply_memory,
+    fits,
+    memory_from_tensors,
+    memory_to_tensors,
+    n_places,
+    read_numbers,
     write_memory,
 )
 from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
+from innerview.surrogate.streams import Stream
 from innerview.surrogate.surrogate import Surrogate
 from innerview.surrogate.train import TrainSettings
 from innerview.targets.protocol import Case
@@ -47,7 +52,7 @@ def _records(n: int) -> list[list[Record]]:
 
 
 def _deep(kind: Literal["llama", "qwen"] = "llama", layers: int = LAYERS) -> Surrogate:
-    return Surrogate(tiny_base(kind=kind, layers=layers, width=96), _target(), lora_rank=4)
+    return Surrogate(tiny_base(kind=kind, layers=layers, width=128), _target(), lora_rank=4)
 
 
 def _rows(surrogate: Surrogate, groups: list[list[Record]]) -> list[list[Tree]]:
@@ -57,7 +62,10 @@ def _rows(surrogate: Surrogate, groups: list[list[Record]]) -> list[list[Tree]]:
 
 
 def _write(surrogate: Surrogate, groups: list[list[Record]]) -> Memory:
-    rows = _rows(surrogate, groups)
+    return _fit(surrogate, _rows(surrogate, groups))
+
+
+def _fit(surrogate: Surrogate, rows: list[list[Tree]]) -> Memory:
     yes, no = (surrogate.encoder.text(word)[0] for word in (" Yes", " No"))
     assert yes != no
     batches = [collate([row], surrogate.vectors, pad_id=0) for row in rows]
@@ -68,13 +76,56 @@ def test_edits_that_were_saved_make_the_same_model() -> None:
     surrogate = _deep()
     written = _write(surrogate, _records(40))
     assert written.edits
-    again = edits_from_tensors(edits_to_tensors(written.edits))
-    fresh = tiny_base(layers=LAYERS, width=96).model
-    apply_edits(fresh, again)
-    changed = surrogate.model.causal.state_dict()
-    for name, tensor in fresh.state_dict().items():
-        wrapped = name.replace("proj.weight", "proj.base_layer.weight")
-        assert torch.equal(tensor, changed[wrapped if wrapped in changed else name]), name
+    again = memory_from_tensors(memory_to_tensors(written))
+    fresh = _deep()
+    _rows(fresh, _records(40))  # makes the same projectors
+    apply_memory(fresh.model, again)
+    changed = surrogate.model.state_dict()
+    for name, tensor in fresh.model.state_dict().items():
+        assert "lora" in name or torch.equal(tensor, changed[name]), name
+    assert fresh.model.reserved is not None and torch.equal(fresh.model.reserved, written.places)
+
+
+def test_what_is_written_stays_as_it_is_in_all_layers_above() -> None:
+    surrogate = _deep()
+    rows = _rows(surrogate, _records(40))
+    written = _fit(surrogate, rows)
+    model, layers = surrogate.model, surrogate.model.causal.model.layers
+    stream = Stream(model, collate(rows[:2], surrogate.vectors, pad_id=0), 0)
+    told = Places.of(written.places, len(written.places) // 4)
+    lasting = torch.cat([told.mention, told.slot, told.own])
+    seen = []
+    for layer in layers:
+        stream.run(layer, layer)
+        seen.append(stream.hidden.detach().float() @ lasting.T)
+    last = round(0.27 * LAYERS)
+    for numbers in seen[last + 1 :]:
+        # Edits are kept in bfloat16, so directions are a little off.
+        torch.testing.assert_close(numbers, seen[last], atol=0.01 * float(written.unit), rtol=0)
+    slots = stream.slots(1, 2)
+    batch = stream.batch
+    chosen = batch.slot_kinds != 0
+    vectors = surrogate.vectors.gather(batch.slot_kinds[chosen], batch.slot_rows[chosen])
+    assert model.projectors is not None
+    unit = model.projectors.straight_unit
+    held = stream.hidden[slots[:, 0], slots[:, 1]].detach().float() @ told.slot.T / unit
+    numbers = model.projectors.part.numbers(vectors)
+    torch.testing.assert_close(held, numbers, atol=0.1, rtol=0)
+
+
+def test_understood_cases_tell_which_outcomes_fit() -> None:
+    surrogate = _deep()
+    rows = _rows(surrogate, _records(40))
+    written = _fit(surrogate, rows)
+    n = len(written.places) // 4
+    assert len(written.places) == n_places(n)
+    batch = collate(rows[:2], surrogate.vectors, pad_id=0)
+    numbers = read_numbers(surrogate.model, written, batch, batch.answer_positions)
+    assert numbers.shape == (len(batch.answer_positions), 2 * n)
+    both = fits(written, numbers[:3, :n], numbers[:5, n:])
+    assert both.shape == (3, 5)
+    one = fits(written, numbers[1:2, :n], numbers[4:5, n:])
+    torch.testing.assert_close(both[1, 4], one[0, 0])
 
 
 def test_memory_is_written_once_and_kept(tmp_path: Path) -> None:
@@ -95,11 +146,11 @@ def test_too_few_prompts_leave_the_weights_alone_also_when_training_goes_on(
     groups, settings = _records(14), TrainSettings(max_steps=1)
     few, later, many = _deep(), _deep(), _deep()
     few.align(groups, settings, folder=tmp_path / "few", features=64)
-    assert (few.edits, few.manifest["memory"]) == ([], {})
+    assert (few.memory.edits, few.manifest["memory"]) == ([], {})
     monkeypatch.setattr(surrogate_module, "_FEWEST_MEMORY_ROWS", 1)
     later.align(groups, settings, folder=tmp_path / "few", features=64)
     many.align(groups, settings, folder=tmp_path / "many", features=64)
-    assert not later.edits and many.edits
+    assert not later.memory.edits and many.memory.edits
 
 
 @pytest.mark.parametrize(("kind", "layers"), [("llama", 3), ("qwen", LAYERS)])

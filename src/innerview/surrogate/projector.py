@@ -20,6 +20,8 @@ from innerview.errors import SlotMismatchError
 
 __all__ = ["Projector", "ProjectorSet", "splice"]
 
+_FAR = 8.0
+"""Standard deviations beyond which a vector that was not fitted to may not lie."""
 _STRAIGHT = 0.5
 """Share of a slot's energy on the straight path."""
 
@@ -63,7 +65,7 @@ class Projector(nn.Module):
     def standard(self, vectors: Tensor) -> Tensor:
         """(S, d) to (S, d + 1): direction and log-length, each with mean 0 and variance 1."""
         standard: Tensor = (self._augment(vectors) - self.center) / self.scale
-        return standard
+        return standard.clamp(-_FAR, _FAR)
 
     def numbers(self, vectors: Tensor) -> Tensor:
         """(S, d) to (S, n): what is told of a vector: all of it, or its principal components."""

@@ -45,7 +45,7 @@ class TrainSettings:
     rows_per_step: int = 2
     max_tokens: int = 480
     """tokens a row"""
-    memory_rows: int = 1000
+    memory_rows: int = 1400
     """Packed rows that the closed-form memory is fitted to; 0: none is written."""
     lora_rank: int = 24
     lora_alpha: int = 48
