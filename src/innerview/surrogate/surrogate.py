@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -15,15 +14,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
 
 from innerview.alignment.records import Record
 from innerview.alignment.tasks import NO, YES, Asker
 from innerview.data.tables import Catalogue
 from innerview.errors import SurrogateError
+from innerview.files import (
+    BLANK_SEAL,
+    is_sealed,
+    recover_folder,
+    room_for,
+    seal,
+    sha256_of,
+    whole_folder,
+    write_whole,
+)
 from innerview.surrogate.base import BaseModel, DtypeName, load_base
-from innerview.surrogate.checkpoint import load_tensors, replace_folder, sha256_of, trained_tensors
+from innerview.surrogate.checkpoint import (
+    load_tensors,
+    read_sealed,
+    save_sealed,
+    trained_tensors,
+)
 from innerview.surrogate.decode import (
     Constraint,
     Free,
@@ -48,9 +63,10 @@ from innerview.surrogate.train import Progress, TrainSettings, TrainSummary, tra
 from innerview.surrogate.vectors import VectorTable
 from innerview.targets.protocol import Target
 
-__all__ = ["Surrogate"]
+__all__ = ["Surrogate", "read_manifest", "sealed_manifest"]
 
-_VERSION = 1
+_VERSION = 2
+"""2: the manifest is sealed."""
 _PROSE_TOKENS = 320
 _N_RETRIEVED, _N_CANDIDATES = 5, 20
 _JUDGED = ("interest", "ranking", "attribution")
@@ -177,19 +193,23 @@ class Surrogate:
         if self.model.projectors is None:
             return {}
         if kept.exists():
-            self._remember(kept)
-            with safe_open(kept, "pt") as file:
-                explained: dict[str, float] = json.loads(file.metadata()["explained"])
+            try:
+                tensors, notes = read_sealed(kept)
+            except SurrogateError as error:
+                # Checkpoints of a training on other weights are worth nothing.
+                raise SurrogateError(
+                    f"{error}; remove {kept.parent} and align the surrogate anew"
+                ) from None
+            self._remember(tensors, source=kept)
+            explained: dict[str, float] = json.loads(notes["explained"])
             return explained
         memory = self._fit_memory(rows) if rows else Memory()
         self.edits = memory.edits
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_name(f".{kept.name}.part")
-        save_file(
-            edits_to_tensors(self.edits), part,
-            metadata={"explained": json.dumps(memory.explained)},
-        )  # fmt: skip
-        part.replace(kept)
+        data = save_sealed(
+            edits_to_tensors(self.edits), notes={"explained": json.dumps(memory.explained)}
+        )
+        with room_for(kept, len(data), SurrogateError):
+            write_whole(kept, lambda beside: beside.write_bytes(data))
         return memory.explained
 
     def _fit_memory(self, rows: Sequence[Sequence[Tree]]) -> Memory:
@@ -204,78 +224,71 @@ class Surrogate:
         self.model.to(device)
         return memory
 
-    def _remember(self, file: Path) -> None:
+    def _remember(self, tensors: Mapping[str, Tensor], *, source: Path) -> None:
         """Apply the edits of a file to the base weights.
 
         Raises:
-            SurrogateError: the file is damaged or belongs to another base model.
+            SurrogateError: the file belongs to another base model.
         """
         try:
-            self.edits = edits_from_tensors(load_file(file))
+            self.edits = edits_from_tensors(tensors)
             apply_edits(self.model.causal, self.edits)
-        except (OSError, SafetensorError, KeyError, AttributeError, RuntimeError) as error:
-            raise SurrogateError(f"{file}: {error}; align the surrogate anew") from None
+        except (KeyError, AttributeError, RuntimeError) as error:
+            raise SurrogateError(f"{source}: {error}; align the surrogate anew") from None
 
     def save(self, folder: Path, *, provenance: Mapping[str, Any]) -> None:
         """Write ``lora/`` (PEFT's format), ``memory.safetensors``, ``projectors.safetensors`` and
         ``manifest.json``.
 
-        bfloat16, without the base weights; beside first, then renamed into place.
-        """
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".surrogate-", dir=folder.parent))
-        try:
-            self._save_files(beside)
-            files = sorted(f for f in beside.rglob("*") if f.is_file())
-            manifest = {
-                "version": _VERSION,
-                "base": self.base.name,
-                "lora_rank": self.lora_rank,
-                "projectors": self.model.projectors.settings if self.model.projectors else None,
-                "target": self.target.fingerprint,
-                **self.manifest,
-                **provenance,
-                "sha256": {str(f.relative_to(beside)): sha256_of(f) for f in files},
-            }
-            (beside / "manifest.json").write_text(
-                json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8"
-            )
-            for name in ("training.jsonl",):
-                if (folder / name).exists():
-                    shutil.copy(folder / name, beside / name)
-            replace_folder(beside, folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        bfloat16, without the base weights; beside first, then renamed into place. The log of the
+        training that lies in the folder stays.
 
-    def _save_files(self, beside: Path) -> None:
+        Raises:
+            SurrogateError: there is no room for it; the folder is as it was.
+        """
+        files = self._files()
+        manifest = {
+            "version": _VERSION,
+            "base": self.base.name,
+            "lora_rank": self.lora_rank,
+            "projectors": self.model.projectors.settings if self.model.projectors else None,
+            "target": self.target.fingerprint,
+            **self.manifest,
+            **provenance,
+            "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        }
+        files["manifest.json"] = sealed_manifest(manifest)
+        log = folder / "training.jsonl"
+        size = sum(map(len, files.values()))
+        with room_for(folder, size, SurrogateError), whole_folder(folder) as beside:
+            for name, data in files.items():
+                (beside / name).parent.mkdir(exist_ok=True)
+                (beside / name).write_bytes(data)
+            if log.exists():
+                shutil.copy(log, beside / log.name)
+
+    def _files(self) -> dict[str, bytes]:
         from peft import get_peft_model_state_dict
 
-        lora = beside / "lora"
-        lora.mkdir()
         language_model = self.model.language_model
-        state = get_peft_model_state_dict(language_model)
-        save_file(
-            {k: v.detach().to(torch.bfloat16).contiguous().cpu() for k, v in state.items()},
-            lora / "adapter_model.safetensors",
-        )
         config = language_model.peft_config["default"].to_dict()
         config |= {"inference_mode": True, "base_model_name_or_path": self.base.name}
         config["target_modules"] = sorted(config["target_modules"])
-        (lora / "adapter_config.json").write_text(
-            json.dumps(config, indent=1, sort_keys=True, default=str), encoding="utf-8"
-        )
+        files = {
+            "lora/adapter_config.json": json.dumps(
+                config, indent=1, sort_keys=True, default=str
+            ).encode(),
+            "lora/adapter_model.safetensors": _packed(get_peft_model_state_dict(language_model)),
+        }
         if self.edits:
-            save_file(edits_to_tensors(self.edits), beside / "memory.safetensors")
+            files["memory.safetensors"] = save(edits_to_tensors(self.edits))
         if self.model.projectors is not None:
-            own = {
-                n.removeprefix("projectors."): t
-                for n, t in trained_tensors(self.model).items()
-                if n.startswith("projectors.")
-            }
-            save_file(
-                {k: v.to(torch.bfloat16).contiguous().cpu() for k, v in own.items()},
-                beside / "projectors.safetensors",
+            ours = "projectors."
+            named = trained_tensors(self.model).items()
+            files["projectors.safetensors"] = _packed(
+                {n.removeprefix(ours): t for n, t in named if n.startswith(ours)}
             )
+        return files
 
     @classmethod
     def load(cls, folder: Path | str, target: Target, *, dtype: DtypeName = "auto") -> Surrogate:
@@ -286,7 +299,8 @@ class Surrogate:
                 was aligned with another target.
         """
         folder = Path(folder)
-        manifest = _read_manifest(folder)
+        recover_folder(folder)
+        manifest = read_manifest(folder)
         if manifest["target"] != target.fingerprint:
             raise SurrogateError(
                 f"{folder} was aligned with target {manifest['target'][:12]}…, this one is "
@@ -302,8 +316,7 @@ class Surrogate:
 
     def _load_files(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         shape = manifest["projectors"]
-        if "memory.safetensors" in manifest["sha256"]:
-            self._remember(folder / "memory.safetensors")
+        memory = folder / "memory.safetensors"
         if shape is not None:
             self.model.projectors = ProjectorSet(
                 shape["d"], shape["h"], shared_parts=shape["shared_parts"],
@@ -312,6 +325,8 @@ class Surrogate:
         try:
             lora = load_file(folder / "lora" / "adapter_model.safetensors")
             projected = load_file(folder / "projectors.safetensors") if shape is not None else {}
+            if memory.name in manifest["sha256"]:
+                self._remember(load_file(memory), source=memory)
         except (OSError, SafetensorError) as error:
             raise SurrogateError(f"{folder}: {error}") from None
         tensors = {
@@ -547,16 +562,41 @@ def _best_first(scored: Iterable[tuple[str, float]]) -> tuple[str, ...]:
     return tuple(one for one, _ in sorted(scored, key=lambda pair: -pair[1]))
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """As a bfloat16 safetensors file."""
+    packed: bytes = save(
+        {k: v.detach().to(torch.bfloat16).contiguous().cpu() for k, v in tensors.items()}
+    )
+    return packed
+
+
+def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:
+    """The text of a manifest, with a hash of itself: what it says must not change unseen either."""
+    unsealed = {**manifest, "seal": BLANK_SEAL}
+    return seal(json.dumps(unsealed, indent=1, ensure_ascii=False).encode())
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a saved surrogate, all of whose files are what they were when it was saved.
+
+    Raises:
+        SurrogateError: names the file that is missing, changed or of another version.
+    """
     path = folder / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        manifest: dict[str, Any] = json.loads(data)
         version, hashes = manifest["version"], dict(manifest["sha256"])
         base, target, rank = manifest["base"], manifest["target"], manifest["lora_rank"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SurrogateError(f"{path} is no manifest of a surrogate: {error!r}") from None
     if version != _VERSION:
-        raise SurrogateError(f"{path} has version {version!r}; this Innerview reads {_VERSION}")
+        raise SurrogateError(
+            f"{path} has version {version!r}; this Innerview reads {_VERSION}; "
+            "align the surrogate anew"
+        )
+    if not is_sealed(data):
+        raise SurrogateError(f"{path} was changed since it was saved; align the surrogate anew")
     if not (isinstance(base, str) and isinstance(target, str) and isinstance(rank, int)):
         raise SurrogateError(f"{path}: base, target or lora_rank has the wrong type")
     for name, wanted in hashes.items():
