@@ -32,7 +32,7 @@ from innerview.files import (
     whole_folder,
     write_whole,
 )
-from innerview.surrogate.base import BaseModel, DtypeName, load_base
+from innerview.surrogate.base import BaseModel, DtypeName, cache_folder, load_base
 from innerview.surrogate.checkpoint import (
     load_tensors,
     read_sealed,
@@ -44,7 +44,6 @@ from innerview.surrogate.decode import (
     Free,
     OneOf,
     Sentences,
-    Trie,
     decode,
 )
 from innerview.surrogate.memory import (
@@ -60,6 +59,7 @@ from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
 from innerview.surrogate.start import add_lora, fit_projectors
 from innerview.surrogate.train import Progress, TrainSettings, TrainSummary, train
+from innerview.surrogate.trie import Trie, kept_trie
 from innerview.surrogate.vectors import VectorTable
 from innerview.targets.protocol import Target
 
@@ -72,6 +72,8 @@ _N_RETRIEVED, _N_CANDIDATES = 5, 20
 _JUDGED = ("interest", "ranking", "attribution")
 _MEMORY_FRAC = 0.25
 """Of a time budget, for writing the memory."""
+_WORTH_KEEPING = 5000
+"""Titles from which on a trie is kept on disk: below, building it takes less than half a second."""
 _FEWEST_MEMORY_ROWS = 120
 """Fitted to fewer, the memory is noise: it explains nothing of prompts that were left out."""
 
@@ -352,16 +354,23 @@ class Surrogate:
 
     @cached_property
     def _outcome_trie(self) -> Trie:
-        return self._trie(self.target.outcomes, self.target.outcomes.ids)
+        return self._trie(self.target.outcomes)
 
     @cached_property
     def _part_trie(self) -> Trie:
         if self.target.parts is self.target.outcomes:
             return self._outcome_trie
-        return self._trie(self.target.parts, self.target.parts.ids)
+        return self._trie(self.target.parts)
 
-    def _trie(self, catalogue: Catalogue, ids: Sequence[str]) -> Trie:
-        return Trie({i: self._title_ids(catalogue.title(i)) for i in ids})
+    def _trie(self, catalogue: Catalogue) -> Trie:
+        ids, titles = catalogue.ids, catalogue.titles
+        known = getattr(self.base.tokenizer, "backend_tokenizer", None)
+        if len(ids) < _WORTH_KEEPING or known is None:
+            return Trie.build(ids, map(self._title_ids, titles))
+        return kept_trie(
+            cache_folder() / "tries", ids, titles,
+            tokenizer=known.to_str(), tokens_of=self._title_ids,
+        )  # fmt: skip
 
     def _title_ids(self, title: str) -> tuple[int, ...]:
         return self.encoder.answer_ids(f" {title}")[: -len(self.encoder.frame.end_of_answer)]
@@ -484,7 +493,7 @@ class Surrogate:
     def _sentences(self, ways: Sequence[Sequence[str]]) -> Sentences:
         """Each sentence but the first begins with the space that parts it from the one before."""
         tries = [
-            Trie({way: self.encoder.text(f" {way}" if at else way) for way in sentence})
+            Trie.build(sentence, [self.encoder.text(f" {way}" if at else way) for way in sentence])
             for at, sentence in enumerate(ways)
         ]
         return Sentences(tries, self._end)
