@@ -191,6 +191,10 @@ class Surrogate:
 
         Returns:
             The share of variance explained, by kind.
+
+        Raises:
+            SurrogateError: the file is damaged, belongs to another base model, or is missing where
+                a training on it has begun; or there is no room for it.
         """
         if self.model.projectors is None:
             return {}
@@ -205,6 +209,11 @@ class Surrogate:
             self._remember(tensors, source=kept)
             explained: dict[str, float] = json.loads(notes["explained"])
             return explained
+        if any(kept.parent.glob("checkpoint-*")):
+            raise SurrogateError(
+                f"{kept} is missing, and the checkpoints beside it are of a training on it; "
+                f"remove {kept.parent} and align the surrogate anew"
+            )
         memory = self._fit_memory(rows) if rows else Memory()
         self.edits = memory.edits
         data = save_sealed(
