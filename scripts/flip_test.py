@@ -46,7 +46,7 @@ from innerview.targets.files import write_folder
 
 Use = Callable[[Path], object]
 Way = Callable[[Path, random.Random], None]
-SMALL = 128
+SMALL = 64
 """Bytes a file may have when the disk is full."""
 
 

@@ -148,7 +148,7 @@ def torture(name: str, given: Path, kills: int, rng: random.Random, outcome: Out
             patience = rng.uniform(0, longest)
             if counts.kills >= kills:
                 patience, aimed = 1e6, False
-            save = rng.randint(1, 5) if aimed else None
+            save = rng.randint(1, 3) if aimed else None
             killed, inside = attempt(JOBS[name], run, patience, save=save)
             counts.kills += killed
             counts.kills_inside_saves += killed and inside
