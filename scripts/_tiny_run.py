@@ -17,8 +17,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tiny language model lives in the tests
 
-N_ITEMS, WIDTH, N_CASES, N_TEST = 24, 8, 60, 12
-STEPS, SHARD = 24, 2
+N_ITEMS, WIDTH, N_CASES, N_TEST = 24, 8, 60, 9
+STEPS, SHARD = 24, 1
 
 
 def quiet(event: object) -> None:
@@ -82,7 +82,7 @@ def align(run: Path) -> None:
 
 
 def explain(run: Path) -> Path:
-    """Explain all test cases, a few at a time."""
+    """Explain all test cases, one at a time."""
     import torch
 
     from innerview import pipeline

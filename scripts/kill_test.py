@@ -144,7 +144,7 @@ def torture(name: str, given: Path, kills: int, rng: random.Random, outcome: Out
             counts.restarts += attempts > 0
             aimed = 2 * counts.kills_inside_saves <= counts.kills
             # A first attempt fits the memory as well, which takes longer than all the rest.
-            longest = _SAVE_S[name] if aimed else 3 if attempts else 6
+            longest = _SAVE_S[name] if aimed else 2 if attempts else 6
             patience = rng.uniform(0, longest)
             if counts.kills >= kills:
                 patience, aimed = 1e6, False
@@ -180,13 +180,15 @@ def main() -> int:
     import innerview.surrogate.surrogate  # noqa: F401
 
     rng = random.Random(given.seed)
-    found = {"training": torture("training", run, given.kills, rng, trained)}
-    found["explanation"] = torture(
-        "explanation", folder / "training-whole", given.kills, rng, explained
-    )
-    for name, counts in found.items():
+    found: dict[str, Counts] = {}
+    for name, start, outcome in (
+        ("training", run, trained),
+        ("explanation", folder / "training-whole", explained),
+    ):
+        counts = found[name] = torture(name, start, given.kills, rng, outcome)
         told = (f"{key.replace('_', ' ')} {value}" for key, value in asdict(counts).items())
-        print(f"{name}: {', '.join(told)}".replace("True", "yes").replace("False", "no"))
+        line = f"{name}: {', '.join(told)}".replace("True", "yes").replace("False", "no")
+        print(line, flush=True)
     if given.json:
         result = {name: asdict(counts) for name, counts in found.items()}
         given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -600,21 +600,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         SurrogateError: names the file that is missing, changed or of another version.
     """
-    path = folder / "manifest.json"
+    path, anew = folder / "manifest.json", f"remove {folder} and align the surrogate anew"
     try:
         data = path.read_bytes()
         manifest: dict[str, Any] = json.loads(data)
         version, hashes = manifest["version"], dict(manifest["sha256"])
         base, target, rank = manifest["base"], manifest["target"], manifest["lora_rank"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SurrogateError(f"{path} is no manifest of a surrogate: {error!r}") from None
+        raise SurrogateError(f"{path} is no manifest of a surrogate: {error!r}; {anew}") from None
     if version != _VERSION:
         raise SurrogateError(
-            f"{path} has version {version!r}; this Innerview reads {_VERSION}; "
-            "align the surrogate anew"
+            f"{path} has version {version!r}; this Innerview reads {_VERSION}; {anew}"
         )
     if not is_sealed(data):
-        raise SurrogateError(f"{path} was changed since it was saved; align the surrogate anew")
+        raise SurrogateError(f"{path} was changed since it was saved; {anew}")
     if not (isinstance(base, str) and isinstance(target, str) and isinstance(rank, int)):
         raise SurrogateError(f"{path}: base, target or lora_rank has the wrong type")
     for name, wanted in hashes.items():
@@ -622,5 +621,5 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if ".." in Path(name).parts or Path(name).is_absolute() or file.is_symlink():
             raise SurrogateError(f"{path} names a file outside its folder: {name!r}")
         if not file.is_file() or sha256_of(file) != wanted:
-            raise SurrogateError(f"{file} is missing or changed since it was saved")
+            raise SurrogateError(f"{file} is missing or changed since it was saved; {anew}")
     return manifest
