@@ -3,7 +3,7 @@
 #   make setup      the environment in .venv, with pinned versions
 #   make demo       setup, then the main job on the data set that comes with the package
 #   make test       setup, then everything that must pass: style, types, all tests
-#   make test-fast  the same without the end-to-end run
+#   make test-fast  the same without the end-to-end run and the kills
 #   make lint       style and types alone
 #   make clean      remove caches and build leftovers (not .venv, not runs/)
 #
@@ -36,7 +36,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 test-fast: lint
-	$(BIN)/python -m pytest -m 'not e2e'
+	$(BIN)/python -m pytest -m 'not e2e and not slow'
 
 lint: setup
 	$(BIN)/ruff check .

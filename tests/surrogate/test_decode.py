@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -9,23 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from innerview.alignment.records import Record
-from innerview.errors import RecordError
 from innerview.surrogate import decode as module
 from innerview.surrogate.decode import (
     Constraint,
+    Free,
     OneOf,
     Sentences,
-    Trie,
     decode,
 )
 from innerview.surrogate.packing import collate, trees_of
 from innerview.surrogate.prompts import Encoded
 from innerview.surrogate.surrogate import Surrogate
+from innerview.surrogate.trie import Trie
 
 END = 99
 token_lists = st.lists(
     st.lists(st.integers(0, 4), min_size=1, max_size=3), min_size=1, max_size=6, unique_by=tuple
 )
+
+
+def _trie(entries: Mapping[str, Sequence[int]]) -> Trie:
+    return Trie.build(list(entries), entries.values())
 
 
 def _all_answers(constraint: Constraint, limit: int = 5000) -> list[tuple[int, ...]]:
@@ -42,7 +47,7 @@ def _all_answers(constraint: Constraint, limit: int = 5000) -> list[tuple[int, .
 
 @given(token_lists)
 def test_one_of_says_every_title_and_nothing_else(entries: list[list[int]]) -> None:
-    trie = Trie({str(i): tokens for i, tokens in enumerate(entries)})
+    trie = _trie({str(i): tokens for i, tokens in enumerate(entries)})
     constraint = OneOf(trie, END)
     answers = _all_answers(constraint)
     assert sorted(answers) == sorted((*e, END) for e in entries)
@@ -51,27 +56,22 @@ def test_one_of_says_every_title_and_nothing_else(entries: list[list[int]]) -> N
 
 @given(token_lists, st.integers(0, 5))
 def test_excluded_ids_are_never_said(entries: list[list[int]], gone: int) -> None:
-    trie = Trie({str(i): tokens for i, tokens in enumerate(entries)})
+    trie = _trie({str(i): tokens for i, tokens in enumerate(entries)})
     constraint = OneOf(trie, END, frozenset({str(gone)}))
     values = {constraint.value(a) for a in _all_answers(constraint)} - {""}
     assert values == {str(i) for i in range(len(entries))} - {str(gone)}
 
 
 def test_equal_titles_keep_their_own_ids() -> None:
-    trie = Trie({"a": [1, 2], "b": [1, 2]})
+    trie = _trie({"a": [1, 2], "b": [1, 2]})
     assert OneOf(trie, END, frozenset({"a"})).value((1, 2, END)) == "b"
-
-
-def test_a_title_without_tokens_is_refused() -> None:
-    with pytest.raises(RecordError, match="no tokens"):
-        Trie({"a": []})
 
 
 @given(st.lists(token_lists, min_size=1, max_size=3))
 def test_sentences_are_said_one_wording_of_each_in_order(sentences: list[list[list[int]]]) -> None:
     # Sentences end in a full stop, which nothing else in them is.
     ways = [[(*way, 7) for way in sentence] for sentence in sentences]
-    tries = [Trie({str(i): way for i, way in enumerate(sentence)}) for sentence in ways]
+    tries = [_trie({str(i): way for i, way in enumerate(sentence)}) for sentence in ways]
     answers = _all_answers(Sentences(tries, END), limit=400)
     expected = {(*sum(choice, ()), END) for choice in itertools.product(*ways)}
     assert set(answers) <= expected
@@ -126,7 +126,7 @@ def test_what_is_forced_is_read_in_one_pass(
 ) -> None:
     prompt = surrogate._prompt(_retrieval(groups)[0])
     titles = {"a": [11, 12, 13, 14], "b": [11, 12, 13, 15, 16, 17]}
-    decode(surrogate.model, [prompt], [OneOf(Trie(titles), end=2)], n_beams=2)
+    decode(surrogate.model, [prompt], [OneOf(_trie(titles), end=2)], n_beams=2)
     # The first three tokens are shared, the fourth settles the title, and the end is never read.
     assert widths[2:] == [3, 3]
 
@@ -137,7 +137,7 @@ def test_an_ending_is_read_only_while_there_is_hope_for_it(
     prompt = surrogate._prompt(_retrieval(groups)[0])
     piece = module._PIECE
     titles = {"short": [11], "other": [12, 13], "long": [12, 14, *[15] * (3 * piece - 1)]}
-    constraint = OneOf(Trie(titles), end=2)
+    constraint = OneOf(_trie(titles), end=2)
     two, all_three = (decode(surrogate.model, [prompt], [constraint], n_beams=n)[0] for n in (2, 3))
     assert {beam.value for beam in two} == {"short", "other"}
     assert [(b.value, pytest.approx(b.score, abs=1e-4)) for b in all_three[:2]] == [
@@ -158,6 +158,32 @@ def test_answers_do_not_depend_on_the_batch(
             assert one == pytest.approx(other, abs=1e-5)
         else:
             assert one == other
+
+
+@pytest.mark.parametrize("n_beams", [1, 3])
+def test_every_kind_of_constraint_decodes_the_same_alone_and_together(
+    surrogate: Surrogate, groups: list[list[Record]], n_beams: int
+) -> None:
+    asked = [r for g in groups for r in g if r.task in ("retrieval", "history", "prose")][:33]
+    ways = [["It ranks first.", "It comes first."], ["Without it, it falls.", "It holds."]]
+    constraints: list[Constraint] = []
+    for at, record in enumerate(asked):
+        kinds = (surrogate._constraint(record), surrogate._sentences(ways), Free(surrogate._end))
+        constraints.append(kinds[at % 3])
+    assert {type(c) for c in constraints} == {OneOf, Sentences, Free}
+    prompts = [surrogate._prompt(record) for record in asked]
+    alone, together = (
+        decode(
+            surrogate.model, prompts, constraints,
+            n_beams=n_beams, batch_size=size, max_new_tokens=24,
+        )
+        for size in (1, 32)
+    )  # fmt: skip
+    for one, other in zip(alone, together, strict=True):
+        assert [(b.tokens, b.value, b.complete) for b in one] == [
+            (b.tokens, b.value, b.complete) for b in other
+        ]
+        assert [b.score for b in one] == pytest.approx([b.score for b in other], abs=1e-4)
 
 
 def test_answers_name_what_exists(surrogate: Surrogate, groups: list[list[Record]]) -> None:

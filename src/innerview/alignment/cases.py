@@ -11,6 +11,7 @@ import polars as pl
 
 from innerview.data.splits import split_users
 from innerview.errors import RunError
+from innerview.files import write_whole
 from innerview.targets.protocol import Case
 
 __all__ = ["Cases", "read_cases", "split_cases", "write_cases"]
@@ -49,17 +50,15 @@ def split_cases(parts: Mapping[str, Sequence[str]], *, n_test: int, seed: int) -
 def write_cases(path: Path, cases: Cases) -> None:
     """Write as Parquet, whole or not at all."""
     rows = [(g, c) for g in ("train", "valid", "test") for c in getattr(cases, g)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "group": [g for g, _ in rows],
             "case_id": [c.case_id for _, c in rows],
             "parts": [list(c.parts) for _, c in rows],
         },
         schema=_SCHEMA,
-    ).write_parquet(part, compression="zstd")
-    part.replace(path)
+    )
+    write_whole(path, lambda beside: frame.write_parquet(beside, compression="zstd"))
 
 
 def read_cases(run: Path) -> Cases:

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 import polars as pl
 
 from innerview.errors import RecordError
+from innerview.files import write_whole
 
 __all__ = [
     "FORMS",
@@ -186,10 +187,8 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
         "alternatives": pl.String,
         "lead": pl.String,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    pl.DataFrame(rows, schema=schema).write_parquet(beside, compression="zstd")
-    beside.replace(path)
+    frame = pl.DataFrame(rows, schema=schema)
+    write_whole(path, lambda beside: frame.write_parquet(beside, compression="zstd"))
 
 
 def read_records(path: Path) -> list[Record]:

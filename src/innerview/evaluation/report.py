@@ -19,7 +19,6 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from innerview.evaluation._files import write_whole
 from innerview.evaluation._tables import (
     FLOORS,
     FORM_NAMES,
@@ -31,6 +30,7 @@ from innerview.evaluation._tables import (
 )
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.page import card_view, template_loader
+from innerview.files import write_whole
 from innerview.targets.check import CONSTANT_LIMIT
 
 __all__ = ["render_report", "write_report"]

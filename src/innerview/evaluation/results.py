@@ -14,9 +14,9 @@ import polars as pl
 
 from innerview.alignment.records import Record
 from innerview.errors import RunError
-from innerview.evaluation._files import write_whole
 from innerview.evaluation.answers import AnswerValue, paired_answers
 from innerview.evaluation.bootstrap import Figure
+from innerview.files import write_whole
 
 __all__ = ["MetricTree", "read_metrics", "write_metrics", "write_predictions"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from innerview.alignment.mixture import (
 from innerview.alignment.prose import prose_records
 from innerview.alignment.records import FORMS, Record, read_records, write_records
 from innerview.alignment.tasks import Asker
+from innerview.files import discard_folder, recover_folder, write_whole
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current, write_json
 from innerview.targets import BundleTarget, Case, load_bundle
 
@@ -103,7 +103,7 @@ def align(
 ) -> Path:
     """Train the surrogate on the records; goes on where a killed training stopped."""
     from innerview.surrogate.base import load_base
-    from innerview.surrogate.surrogate import Surrogate
+    from innerview.surrogate.surrogate import Surrogate, read_manifest
     from innerview.surrogate.train import Progress, TrainSettings
 
     target = load_bundle(run / "target")
@@ -114,7 +114,9 @@ def align(
     given = read_chat(chat) if chat else None
     made_from = digest([records_from["made_from"], base, lasting, target.fingerprint, given])
     folder = run / "surrogate"
-    if is_current(folder, made_from):
+    recover_folder(folder)
+    # The manifest is the mark, not a file behind it: a kill in between would cost the training.
+    if (folder / "manifest.json").exists() and read_manifest(folder).get("made_from") == made_from:
         say(Event("align", "unchanged, kept"))
         return folder
     _drop_stale(folder, made_from)
@@ -137,8 +139,8 @@ def align(
         )
 
     summary = surrogate.align(groups, settings, folder=folder, on_progress=report)
-    surrogate.save(folder, provenance={"seed": seed, "records": records_from["made_from"]})
-    finish(folder, made_from)
+    provenance = {"seed": seed, "records": records_from["made_from"], "made_from": made_from}
+    surrogate.save(folder, provenance=provenance)
     say(Event("align", f"{summary.examples:,} examples in {summary.seconds / 60:.0f} min", 1.0))
     return folder
 
@@ -146,8 +148,12 @@ def align(
 def _drop_stale(folder: Path, made_from: str) -> None:
     """Remove checkpoints of a training on something else, and note what this one is on."""
     note = folder / "started.json"
-    if folder.exists() and not (note.exists() and json.loads(note.read_text()) == made_from):
-        shutil.rmtree(folder)
+    try:
+        started = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        started = None
+    if folder.exists() and started != made_from:
+        discard_folder(folder)
     write_json(note, made_from)
 
 
@@ -159,10 +165,8 @@ def _own_answers(surrogate: Any, asker: Asker, run: Path, say: Say) -> list[tupl
     say(Event("align", "letting the base model answer plain questions, to keep its speech"))
     asked = [asker.chat(prompt, "?") for prompt in CHAT_PROMPTS]
     pairs = list(zip(CHAT_PROMPTS, surrogate.answer(asked, max_new_tokens=64), strict=True))
-    part = path.with_name(".chat.jsonl.part")
-    lines = (json.dumps({"prompt": p, "answer": a}, ensure_ascii=False) for p, a in pairs)
-    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    part.replace(path)
+    lines = [json.dumps({"prompt": p, "answer": a}, ensure_ascii=False) + "\n" for p, a in pairs]
+    write_whole(path, lambda beside: beside.write_text("".join(lines), encoding="utf-8"))
     return pairs
 
 

@@ -13,6 +13,7 @@ from innerview.errors import RunError
 from innerview.evaluation.report import write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
+from innerview.files import room_for, write_whole
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import load_bundle
 
@@ -34,20 +35,59 @@ def explain(run: Path, say: Say, *, case_ids: Sequence[str] | None = None, n: in
     fingerprint = explainer.surrogate.fingerprint if explainer.surrogate else "none"
     made_from = digest([explainer.target.fingerprint, fingerprint])[:12]
     path = run / "explanations" / f"{made_from}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    done = {e.case_id for e in _complete_lines(path)}
-    left = [c for c in wanted if c not in done]
+    written = _Shards(path)
+    done = {e.case_id for e in _explanations(path)}
+    left = [c for c in dict.fromkeys(wanted) if c not in done]
     for start in range(0, len(left), _SHARD):
         shard = left[start : start + _SHARD]
         share = (len(wanted) - len(left) + start) / max(1, len(wanted))
         say(Event("explain", f"{len(wanted) - len(left) + start}/{len(wanted)} cases", share))
-        lines = [json.dumps(e.to_dict(), ensure_ascii=False) for e in explainer(list(shard))]
-        with path.open("a", encoding="utf-8") as out:
-            out.write("".join(f"{line}\n" for line in lines))
-            out.flush()
-            os.fsync(out.fileno())
+        written.add([json.dumps(e.to_dict(), ensure_ascii=False) for e in explainer(list(shard))])
+    written.finish()
     say(Event("explain", f"{len(wanted)} explanations in {path}", 1.0))
     return path
+
+
+class _Shards:
+    """A file that grows by whole shards, whatever cuts one off.
+
+    What is asked together can differ in the last digit from what is asked apart. So the file of a
+    killed run is cut back to the end of its last whole shard, which is noted beside it; the run
+    then goes on with the shards of one that was never killed, to the same bytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.note = path, path.with_name(f".{path.name}.whole")
+        data = path.read_bytes() if path.exists() else b""
+        try:
+            size = int(self.note.read_bytes())
+        except (OSError, ValueError):
+            size = len(data)
+        whole = data[:size].rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(path, whole)
+        self._mark(whole)
+
+    def _mark(self, size: int) -> None:
+        write_whole(self.note, lambda beside: beside.write_text(str(size), encoding="ascii"))
+
+    def add(self, lines: Sequence[str]) -> None:
+        """Append a shard.
+
+        Raises:
+            RunError: there is no room for it.
+        """
+        data = "".join(f"{line}\n" for line in lines).encode()
+        with room_for(self.path, len(data), RunError):
+            with self.path.open("ab") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+            self._mark(self.path.stat().st_size)
+
+    def finish(self) -> None:
+        """Nothing is cut off a file that is complete."""
+        self.note.unlink(missing_ok=True)
 
 
 def _worth_showing(run: Path, n: int) -> list[str]:
@@ -57,18 +97,11 @@ def _worth_showing(run: Path, n: int) -> list[str]:
     return (ordinary or [c.case_id for c in test])[:n]
 
 
-def _complete_lines(path: Path) -> list[Explanation]:
-    """What a file of explanations holds; a line that a kill cut off is removed from it."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(whole, encoding="utf-8")
-        part.replace(path)
+def _explanations(path: Path) -> list[Explanation]:
+    """What a file holds, without a last line that is being written or that a kill cut off."""
+    data = path.read_bytes() if path.exists() else b""
     found: list[Explanation] = []
-    for number, line in enumerate(whole.split("\n"), start=1):
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
         try:
             if line:
                 found.append(Explanation.from_dict(json.loads(line)))
@@ -83,7 +116,7 @@ def report(run: Path, say: Say) -> Path:
     """Write ``report/index.html`` from whatever the run folder has."""
     target = load_bundle(run / "target")
     written = sorted((run / "explanations").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
-    explanations = _complete_lines(written[-1]) if written else []
+    explanations = _explanations(written[-1]) if written else []
     metrics_path = run / "report" / "metrics.json"
     metrics = read_metrics(metrics_path) if metrics_path.exists() else {}
     path = run / "report" / "index.html"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from innerview.files import write_whole
+
 __all__ = ["Event", "RunSettings", "Say", "digest", "finish", "is_current", "write_json"]
 
 
@@ -73,7 +75,5 @@ def finish(folder: Path, made_from: str, **more: Any) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(value, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
-    part.replace(path)
+    text = json.dumps(value, indent=1, default=str, ensure_ascii=False)
+    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))

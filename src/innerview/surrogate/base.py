@@ -48,7 +48,7 @@ class BaseModel:
 
 
 def cache_folder() -> Path:
-    """Where converted base models are kept: ``INNERVIEW_CACHE``, else the user's cache."""
+    """Of converted base models and large tries: ``INNERVIEW_CACHE``, else the user's cache."""
     configured = os.environ.get("INNERVIEW_CACHE")
     if configured:
         return Path(configured)

@@ -1,45 +1,42 @@
 """Files of a surrogate: what is trained and nothing else, written whole or not at all.
 
-Never pickled: weights and optimizer moments are safetensors, the rest is JSON.
+Never pickled: weights and optimizer moments are safetensors, the rest is JSON. A checkpoint is a
+folder of its own, ``checkpoint-STEP``; the last two are kept, so that one may be damaged.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
-from innerview.errors import SurrogateError
+from innerview.errors import InnerviewWarning, SurrogateError
+from innerview.files import BLANK_SEAL, discard_folder, is_sealed, room_for, seal, whole_folder
 from innerview.surrogate.model import SpliceModel
 
 __all__ = [
     "Checkpoint",
     "load_tensors",
     "read_checkpoint",
-    "replace_folder",
-    "sha256_of",
+    "read_sealed",
+    "save_sealed",
     "trained_tensors",
     "write_checkpoint",
 ]
 
-_MANIFEST = "complete.json"
+_MARKER = "complete.json"
+_WEIGHTS, _MOMENTS = "weights.safetensors", "moments.safetensors"
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
-
-
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+_KEPT = 2
 
 
 def trained_tensors(model: SpliceModel) -> dict[str, Tensor]:
@@ -75,18 +72,23 @@ def load_tensors(model: SpliceModel, tensors: dict[str, Tensor], *, source: Path
             own[name].copy_(tensor)
 
 
-def replace_folder(beside: Path, folder: Path) -> None:
-    """Put a finished folder in the place of another, syncing its files first."""
-    for file in beside.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    beside.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+def save_sealed(tensors: dict[str, Tensor], *, notes: dict[str, str] | None = None) -> bytes:
+    """A safetensors file that shows when a byte of it was changed."""
+    return seal(save(tensors, metadata={**(notes or {}), "seal": BLANK_SEAL}))
+
+
+def read_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and notes of a sealed file.
+
+    Raises:
+        SurrogateError: the file was changed or cut since it was written.
+        OSError: it cannot be read.
+    """
+    data = path.read_bytes()
+    if not is_sealed(data):
+        raise SurrogateError(f"{path}: changed since it was written")
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return load(data), header["__metadata__"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +122,19 @@ def write_checkpoint(
     max_steps: int,
     seconds: float,
 ) -> None:
-    """Write beside, sync, rename; the marker with hashes is written last.
+    """Write beside, sync, rename; then remove all but the last two.
 
     Args:
-        folder: of the checkpoint; an older one there is replaced.
-        model: its trained tensors are kept.
+        folder: of the training; the checkpoint becomes ``checkpoint-STEP`` in it.
+        model: its trained tensors are kept, and the losses that were not reported yet.
         optimizer: Adam; its moments are kept.
         step: optimizer steps taken.
         max_steps: of the whole training.
         seconds: spent so far, restarts included.
+
+    Raises:
+        SurrogateError: there is no room for it; those before it are still there.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".checkpoint-", dir=folder.parent))
     moments: dict[str, Tensor] = {}
     parameters = [p for g in optimizer.param_groups for p in g["params"]]
     for i, parameter in enumerate(parameters):
@@ -139,33 +142,79 @@ def write_checkpoint(
         for name in _ADAM:
             if name in state:
                 moments[f"{i}.{name}"] = state[name].contiguous()
-    try:
-        save_file(trained_tensors(model), beside / "weights.safetensors")
-        save_file(moments, beside / "moments.safetensors")
-        hashes = {f.name: sha256_of(f) for f in sorted(beside.iterdir())}
-        marker = {"step": step, "max_steps": max_steps, "seconds": seconds, "sha256": hashes}
-        (beside / _MANIFEST).write_text(json.dumps(marker), encoding="utf-8")
-        replace_folder(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    files = {_WEIGHTS: save(trained_tensors(model)), _MOMENTS: save(moments)}
+    marker = {
+        "step": step,
+        "max_steps": max_steps,
+        "seconds": seconds,
+        "losses": model.task_loss,
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        "seal": BLANK_SEAL,
+    }
+    files[_MARKER] = seal(json.dumps(marker, indent=1).encode())
+    place = folder / f"checkpoint-{step:08d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".checkpoint-*"):  # by a kill
+        shutil.rmtree(left, ignore_errors=True)
+    with room_for(place, sum(map(len, files.values())), SurrogateError), whole_folder(place) as new:
+        for name, data in files.items():
+            (new / name).write_bytes(data)
+    # One with a later step was passed over as damaged, or the training would have gone on from it.
+    own = [other for other in _checkpoints(folder) if other.name <= place.name]
+    for other in set(_checkpoints(folder)) - set(own[:_KEPT]):
+        discard_folder(other)
 
 
 def read_checkpoint(folder: Path, model: SpliceModel) -> Checkpoint | None:
-    """Load the checkpoint of a folder, or of its predecessor if a crash left only that.
+    """Load the newest checkpoint of a training that is whole; None if the training starts anew.
 
-    An incomplete or damaged checkpoint is passed over: the training then starts again.
+    One that is damaged is passed over with a warning that names it and what is wrong.
     """
-    for place in (folder, folder.with_name(f".{folder.name}.old")):
+    damage: list[str] = []
+    for place in _checkpoints(folder):
         try:
-            marker = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
-            if any(sha256_of(place / name) != h for name, h in marker["sha256"].items()):
-                continue
-            weights = load_file(place / "weights.safetensors")
-            moments = load_file(place / "moments.safetensors")
-        except (OSError, ValueError, KeyError, SafetensorError):
+            marker, weights, moments = _read_files(place)
+        except SurrogateError as error:
+            damage.append(str(error))
             continue
+        if damage:
+            _warn(f"{'; '.join(damage)}; the training goes on from {place.name}")
         load_tensors(model, weights, source=place)
-        return Checkpoint(
-            int(marker["step"]), int(marker["max_steps"]), float(marker["seconds"]), moments
-        )
+        model.task_loss = marker["losses"]
+        return Checkpoint(marker["step"], marker["max_steps"], marker["seconds"], moments)
+    if damage:
+        _warn(f"{'; '.join(damage)}; no other checkpoint is there: the training starts again")
     return None
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, InnerviewWarning, stacklevel=3)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted(folder.glob("checkpoint-" + "[0-9]" * 8), reverse=True)
+
+
+def _read_files(place: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+    """Marker, weights and moments; the very bytes that were checked are used.
+
+    Raises:
+        SurrogateError: names the file that is missing or damaged.
+    """
+    files: dict[str, bytes] = {}
+    for name in (_MARKER, _WEIGHTS, _MOMENTS):
+        try:
+            files[name] = (place / name).read_bytes()
+        except OSError as error:
+            raise SurrogateError(f"{place / name}: {error.strerror}") from None
+    if not is_sealed(files[_MARKER]):
+        raise SurrogateError(f"{place / _MARKER}: changed since it was written")
+    marker: dict[str, Any] = json.loads(files[_MARKER])
+    for name, wanted in marker["sha256"].items():
+        if hashlib.sha256(files[name]).hexdigest() != wanted:
+            raise SurrogateError(f"{place / name}: changed since it was written")
+    try:
+        return marker, load(files[_WEIGHTS]), load(files[_MOMENTS])
+    except SafetensorError as error:
+        raise SurrogateError(f"{place}: {error}") from None

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from innerview.errors import RecordError
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Tree
 from innerview.surrogate.prompts import Encoded
+from innerview.surrogate.trie import Trie
 
 __all__ = [
     "Beam",
@@ -28,53 +29,15 @@ __all__ = [
     "Free",
     "OneOf",
     "Sentences",
-    "Trie",
     "decode",
 ]
 
-_END = -1
 _FORCED_AT_ONCE = 128
 """Positions whose logits are held together, so that long forced stretches need little memory."""
 _ENDINGS_AT_ONCE = 24
 """Beams that are read to their end together, beside the others; their cache is a copy."""
 _PIECE = 8
 """Tokens of an ending that are read before its beam is weighed against the answers found."""
-
-
-class Trie:
-    """Token sequences of titles, each ending in one or more ids.
-
-    Two entries whose tokens are equal share an end; catalogues make titles distinct, so that
-    happens only for texts that a tokenizer cannot tell apart.
-    """
-
-    def __init__(self, entries: Mapping[str, Sequence[int]]) -> None:
-        self.root: dict[int, Any] = {}
-        for entry_id, tokens in entries.items():
-            if not tokens:
-                raise RecordError(f"{entry_id!r} has no tokens; give it a title")
-            node = self.root
-            for token in tokens:
-                node = node.setdefault(token, {})
-            node.setdefault(_END, []).append(entry_id)
-
-    def walk(self, tokens: Sequence[int]) -> dict[int, Any] | None:
-        """The node after these tokens, or None if no entry starts so."""
-        node: dict[int, Any] | None = self.root
-        for token in tokens:
-            node = node.get(token) if node is not None else None
-        return node
-
-
-def leads_somewhere(node: Mapping[int, Any], taken: Collection[str]) -> bool:
-    """Whether an id that is not taken lies below a node."""
-    for token, below in node.items():
-        if token == _END:
-            if any(i not in taken for i in below):
-                return True
-        elif leads_somewhere(below, taken):
-            return True
-    return False
 
 
 class Constraint(Protocol):
@@ -97,21 +60,27 @@ class OneOf:
     end: int
     excluded: frozenset[str] = frozenset()
 
+    @cached_property
+    def _taken(self) -> list[int]:
+        return self.trie.places(self.excluded)
+
     def allowed(self, tokens: Sequence[int]) -> list[int]:
         """Next tokens in the trie, and the end where a title may stop."""
         if tokens and tokens[-1] == self.end:
             return []
-        node = self.trie.walk(tokens) or {}
-        return [
-            self.end if token == _END else token
-            for token, below in node.items()
-            if not self.excluded or leads_somewhere({token: below}, self.excluded)
-        ]
+        node = self.trie.walk(tokens)
+        if node is None:
+            return []
+        free = self.trie.open(node, self._taken)
+        return [*free, self.end] if self._ids_at(node) else free
 
     def value(self, tokens: Sequence[int]) -> str:
         """The id."""
-        node = self.trie.walk([t for t in tokens if t != self.end]) or {}
-        return next((str(i) for i in node.get(_END, ()) if i not in self.excluded), "")
+        node = self.trie.walk([t for t in tokens if t != self.end])
+        return next(iter(self._ids_at(node)), "") if node is not None else ""
+
+    def _ids_at(self, node: int) -> list[str]:
+        return [i for i in self.trie.ending(node) if i not in self.excluded]
 
 
 @dataclass(frozen=True)
@@ -125,15 +94,15 @@ class Sentences:
         """Next tokens of the sentence under way, and where it may stop those of the next."""
         if tokens and tokens[-1] == self.end:
             return []
-        at, node = 0, self.tries[0].root
+        at = node = 0
         for token in tokens:
-            if token not in node:
-                at += 1
-                node = self.tries[at].root
-            node = node[token]
-        free = [t for t in node if t != _END]
-        if _END in node:
-            free += list(self.tries[at + 1].root) if at + 1 < len(self.tries) else [self.end]
+            if token not in self.tries[at].children(node):
+                at, node = at + 1, 0
+            node = self.tries[at].children(node)[token]
+        free = list(self.tries[at].children(node))
+        if self.tries[at].ending(node):
+            last = at + 1 == len(self.tries)
+            free += [self.end] if last else list(self.tries[at + 1].children(0))
         return free
 
     def value(self, tokens: Sequence[int]) -> list[int]:

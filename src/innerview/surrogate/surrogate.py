@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -17,31 +16,43 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from innerview.alignment.records import Form, Record
-from innerview.alignment.tasks import NO, YES, Asker, Context
+from innerview.alignment.records import Record
+from innerview.alignment.tasks import NO, YES, Asker
 from innerview.data.tables import Catalogue
 from innerview.errors import SurrogateError
-from innerview.surrogate.base import BaseModel, DtypeName, load_base
-from innerview.surrogate.checkpoint import load_tensors, replace_folder, sha256_of, trained_tensors
+from innerview.files import (
+    BLANK_SEAL,
+    is_sealed,
+    recover_folder,
+    room_for,
+    seal,
+    sha256_of,
+    whole_folder,
+    write_whole,
+)
+from innerview.surrogate.base import BaseModel, DtypeName, cache_folder, load_base
+from innerview.surrogate.checkpoint import (
+    load_tensors,
+    read_sealed,
+    save_sealed,
+    trained_tensors,
+)
 from innerview.surrogate.decode import (
     Constraint,
     Free,
     OneOf,
     Sentences,
-    Trie,
     decode,
 )
 from innerview.surrogate.memory import (
     Memory,
     apply_memory,
-    fits,
     memory_from_tensors,
     memory_to_tensors,
-    read_numbers,
     write_memory,
 )
 from innerview.surrogate.packing import Batch, Tree, collate, pack_in_order, pack_rows, trees_of
@@ -49,12 +60,15 @@ from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
 from innerview.surrogate.start import add_lora, fit_projectors
 from innerview.surrogate.train import Progress, TrainSettings, TrainSummary, train
+from innerview.surrogate.trie import Trie, kept_trie
+from innerview.surrogate.understanding import Understanding
 from innerview.surrogate.vectors import VectorTable
 from innerview.targets.protocol import Target
 
-__all__ = ["Surrogate"]
+__all__ = ["Surrogate", "read_manifest", "sealed_manifest"]
 
-_VERSION = 1
+_VERSION = 2
+"""2: the manifest is sealed."""
 _PROSE_TOKENS = 320
 _N_RETRIEVED, _N_CANDIDATES = 5, 20
 _N_LISTED = 50
@@ -64,6 +78,8 @@ _MEMORY_FRAC = 0.25
 """Of a time budget, for writing the memory."""
 _TOLD = 24
 """Outcomes that are mentioned to one case, for the memory."""
+_WORTH_KEEPING = 5000
+"""Titles from which on a trie is kept on disk: below, building it takes less than half a second."""
 _FEWEST_MEMORY_ROWS = 120
 """Fitted to fewer, the memory is noise: it explains nothing of prompts that were left out."""
 
@@ -85,7 +101,6 @@ class Surrogate:
         self.model.eval()
         self.lora_rank = lora_rank
         self.memory = Memory()
-        self._readings: dict[Form, Tensor] = {}
         self.manifest: dict[str, Any] = {}
 
     # -- making one -------------------------------------------------------------------------
@@ -219,22 +234,35 @@ class Surrogate:
 
         Returns:
             The share of variance explained, by kind.
+
+        Raises:
+            SurrogateError: the file is damaged, belongs to another base model, or is missing where
+                a training on it has begun; or there is no room for it.
         """
         if self.model.projectors is None:
             return {}
         if kept.exists():
-            self._remember(kept)
-            with safe_open(kept, "pt") as file:
-                explained: dict[str, float] = json.loads(file.metadata()["explained"])
+            try:
+                tensors, notes = read_sealed(kept)
+            except SurrogateError as error:
+                # Checkpoints of a training on other weights are worth nothing.
+                raise SurrogateError(
+                    f"{error}; remove {kept.parent} and align the surrogate anew"
+                ) from None
+            self._remember(tensors, source=kept)
+            explained: dict[str, float] = json.loads(notes["explained"])
             return explained
+        if any(kept.parent.glob("checkpoint-*")):
+            raise SurrogateError(
+                f"{kept} is missing, and the checkpoints beside it are of a training on it; "
+                f"remove {kept.parent} and align the surrogate anew"
+            )
         memory = self.memory = self._fit_memory(rows) if rows else Memory()
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_name(f".{kept.name}.part")
-        save_file(
-            memory_to_tensors(self.memory), part,
-            metadata={"explained": json.dumps(memory.explained)},
-        )  # fmt: skip
-        part.replace(kept)
+        data = save_sealed(
+            memory_to_tensors(memory), notes={"explained": json.dumps(memory.explained)}
+        )
+        with room_for(kept, len(data), SurrogateError):
+            write_whole(kept, lambda beside: beside.write_bytes(data))
         return memory.explained
 
     def _fit_memory(self, rows: Sequence[Sequence[Tree]]) -> Memory:
@@ -249,78 +277,71 @@ class Surrogate:
         self.model.to(device)
         return memory
 
-    def _remember(self, file: Path) -> None:
+    def _remember(self, tensors: Mapping[str, Tensor], *, source: Path) -> None:
         """Apply the edits of a file to the base weights.
 
         Raises:
-            SurrogateError: the file is damaged or belongs to another base model.
+            SurrogateError: the file belongs to another base model.
         """
         try:
-            self.memory = memory_from_tensors(load_file(file))
+            self.memory = memory_from_tensors(tensors)
             apply_memory(self.model, self.memory)
-        except (OSError, SafetensorError, KeyError, AttributeError, RuntimeError) as error:
-            raise SurrogateError(f"{file}: {error}; align the surrogate anew") from None
+        except (KeyError, AttributeError, RuntimeError) as error:
+            raise SurrogateError(f"{source}: {error}; align the surrogate anew") from None
 
     def save(self, folder: Path, *, provenance: Mapping[str, Any]) -> None:
         """Write ``lora/`` (PEFT's format), ``memory.safetensors``, ``projectors.safetensors`` and
         ``manifest.json``.
 
-        bfloat16, without the base weights; beside first, then renamed into place.
-        """
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".surrogate-", dir=folder.parent))
-        try:
-            self._save_files(beside)
-            files = sorted(f for f in beside.rglob("*") if f.is_file())
-            manifest = {
-                "version": _VERSION,
-                "base": self.base.name,
-                "lora_rank": self.lora_rank,
-                "projectors": self.model.projectors.settings if self.model.projectors else None,
-                "target": self.target.fingerprint,
-                **self.manifest,
-                **provenance,
-                "sha256": {str(f.relative_to(beside)): sha256_of(f) for f in files},
-            }
-            (beside / "manifest.json").write_text(
-                json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8"
-            )
-            for name in ("training.jsonl",):
-                if (folder / name).exists():
-                    shutil.copy(folder / name, beside / name)
-            replace_folder(beside, folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        bfloat16, without the base weights; beside first, then renamed into place. The log of the
+        training that lies in the folder stays.
 
-    def _save_files(self, beside: Path) -> None:
+        Raises:
+            SurrogateError: there is no room for it; the folder is as it was.
+        """
+        files = self._files()
+        manifest = {
+            "version": _VERSION,
+            "base": self.base.name,
+            "lora_rank": self.lora_rank,
+            "projectors": self.model.projectors.settings if self.model.projectors else None,
+            "target": self.target.fingerprint,
+            **self.manifest,
+            **provenance,
+            "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        }
+        files["manifest.json"] = sealed_manifest(manifest)
+        log = folder / "training.jsonl"
+        size = sum(map(len, files.values()))
+        with room_for(folder, size, SurrogateError), whole_folder(folder) as beside:
+            for name, data in files.items():
+                (beside / name).parent.mkdir(exist_ok=True)
+                (beside / name).write_bytes(data)
+            if log.exists():
+                shutil.copy(log, beside / log.name)
+
+    def _files(self) -> dict[str, bytes]:
         from peft import get_peft_model_state_dict
 
-        lora = beside / "lora"
-        lora.mkdir()
         language_model = self.model.language_model
-        state = get_peft_model_state_dict(language_model)
-        save_file(
-            {k: v.detach().to(torch.bfloat16).contiguous().cpu() for k, v in state.items()},
-            lora / "adapter_model.safetensors",
-        )
         config = language_model.peft_config["default"].to_dict()
         config |= {"inference_mode": True, "base_model_name_or_path": self.base.name}
         config["target_modules"] = sorted(config["target_modules"])
-        (lora / "adapter_config.json").write_text(
-            json.dumps(config, indent=1, sort_keys=True, default=str), encoding="utf-8"
-        )
+        files = {
+            "lora/adapter_config.json": json.dumps(
+                config, indent=1, sort_keys=True, default=str
+            ).encode(),
+            "lora/adapter_model.safetensors": _packed(get_peft_model_state_dict(language_model)),
+        }
         if self.memory.edits:
-            save_file(memory_to_tensors(self.memory), beside / "memory.safetensors")
+            files["memory.safetensors"] = save(memory_to_tensors(self.memory))
         if self.model.projectors is not None:
-            own = {
-                n.removeprefix("projectors."): t
-                for n, t in trained_tensors(self.model).items()
-                if n.startswith("projectors.")
-            }
-            save_file(
-                {k: v.to(torch.bfloat16).contiguous().cpu() for k, v in own.items()},
-                beside / "projectors.safetensors",
+            ours = "projectors."
+            named = trained_tensors(self.model).items()
+            files["projectors.safetensors"] = _packed(
+                {n.removeprefix(ours): t for n, t in named if n.startswith(ours)}
             )
+        return files
 
     @classmethod
     def load(cls, folder: Path | str, target: Target, *, dtype: DtypeName = "auto") -> Surrogate:
@@ -331,7 +352,8 @@ class Surrogate:
                 was aligned with another target.
         """
         folder = Path(folder)
-        manifest = _read_manifest(folder)
+        recover_folder(folder)
+        manifest = read_manifest(folder)
         if manifest["target"] != target.fingerprint:
             raise SurrogateError(
                 f"{folder} was aligned with target {manifest['target'][:12]}…, this one is "
@@ -347,8 +369,7 @@ class Surrogate:
 
     def _load_files(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         shape = manifest["projectors"]
-        if "memory.safetensors" in manifest["sha256"]:
-            self._remember(folder / "memory.safetensors")
+        memory = folder / "memory.safetensors"
         if shape is not None:
             self.model.projectors = ProjectorSet(
                 shape["d"], shape["h"], shared_parts=shape["shared_parts"],
@@ -357,6 +378,8 @@ class Surrogate:
         try:
             lora = load_file(folder / "lora" / "adapter_model.safetensors")
             projected = load_file(folder / "projectors.safetensors") if shape is not None else {}
+            if memory.name in manifest["sha256"]:
+                self._remember(load_file(memory), source=memory)
         except (OSError, SafetensorError) as error:
             raise SurrogateError(f"{folder}: {error}") from None
         tensors = {
@@ -382,16 +405,23 @@ class Surrogate:
 
     @cached_property
     def _outcome_trie(self) -> Trie:
-        return self._trie(self.target.outcomes, self.target.outcomes.ids)
+        return self._trie(self.target.outcomes)
 
     @cached_property
     def _part_trie(self) -> Trie:
-        if self.target.parts is self.target.outcomes:
+        if self._parts_are_outcomes:
             return self._outcome_trie
-        return self._trie(self.target.parts, self.target.parts.ids)
+        return self._trie(self.target.parts)
 
-    def _trie(self, catalogue: Catalogue, ids: Sequence[str]) -> Trie:
-        return Trie({i: self._title_ids(catalogue.title(i)) for i in ids})
+    def _trie(self, catalogue: Catalogue) -> Trie:
+        ids, titles = catalogue.ids, catalogue.titles
+        known = getattr(self.base.tokenizer, "backend_tokenizer", None)
+        if len(ids) < _WORTH_KEEPING or known is None:
+            return Trie.build(ids, map(self._title_ids, titles))
+        return kept_trie(
+            cache_folder() / "tries", ids, titles,
+            tokenizer=known.to_str(), tokens_of=self._title_ids,
+        )  # fmt: skip
 
     def _title_ids(self, title: str) -> tuple[int, ...]:
         return self.encoder.answer_ids(f" {title}")[: -len(self.encoder.frame.end_of_answer)]
@@ -425,20 +455,22 @@ class Surrogate:
         interest the probability of yes; item_title, item_similar and attribution one id; other
         tasks text.
 
-        A language model judges better than it names. So retrieval weighs what is named by a
-        judgement of it, as in the interest task; ranking goes by judgement alone; and the part
-        that matters most is the one which, kept alone, speaks most for the outcome.
+        A language model judges better than it names. So retrieval judges, as in the interest task,
+        the outcomes that fit what was understood of the case; ranking goes by judgement alone; the
+        part that matters most is the one which, kept alone, speaks most for the outcome; and a
+        slot stands for the outcome whose title is understood to mean the same. Without a memory,
+        outcomes are named, the likeliest titles first.
         """
         values: list[Any] = [None] * len(records)
-        listed = self._shortlists(records)
-        told = [i for i, r in enumerate(records) if r.task not in _JUDGED and i not in listed]
+        understood = self._understood(records)
+        for i, found in understood.items():
+            values[i] = found
+        told = [i for i, r in enumerate(records) if r.task not in _JUDGED and i not in understood]
         said = [self._sayings(records[i]) for i in told]
         decoded = iter(self._decode([q for own in said for q in own], batch_size, max_new_tokens))
         for i, own in zip(told, said, strict=True):
-            found = [next(decoded) for _ in own]
-            values[i] = tuple(found) if records[i].task == "history" else found[0]
-        for i, found in listed.items():
-            values[i] = [(outcome, 0.0) for outcome in found]
+            answers = [next(decoded) for _ in own]
+            values[i] = tuple(answers) if records[i].task == "history" else answers[0]
         judged = [i for i, r in enumerate(records) if r.task in {*_JUDGED, "retrieval"}]
         asked = [self._judgements(records[i], values[i]) for i in judged]
         odds = iter(self._odds([question for own in asked for question in own]))
@@ -454,39 +486,34 @@ class Surrogate:
             for held in (False, True)
         }
 
-    def _shortlists(self, records: Sequence[Record]) -> dict[int, list[str]]:
-        """For retrieval records, by place: the outcomes that fit best what the surrogate has
-        understood of the case, best first; none without a memory."""
-        asked = [i for i, r in enumerate(records) if r.task == "retrieval" and r.parts]
-        if not asked or not self.memory.edits:
+    def _understood(self, records: Sequence[Record]) -> dict[int, Any]:
+        """By place, what needs no words to be found: shortlists for retrieval, all as likely as
+        each other before they are judged, and the outcomes that slots stand for. Nothing without
+        a memory."""
+        if not self.memory.edits:
             return {}
-        n = self.memory.places.shape[0] // 4
-        cases = self._understood([records[i] for i in asked])[:, :n]
-        found: dict[int, list[str]] = {}
-        for i, case in zip(asked, cases, strict=True):
-            record = records[i]
-            fit = fits(self.memory, case[None], self._outcome_readings(record.form))[0]
-            seen = set(record.parts[: record.visible])
-            best = fit.topk(min(len(fit), _N_LISTED + len(seen))).indices.tolist()
-            ids = (self.target.outcomes.ids[row] for row in best)
-            found[i] = [one for one in ids if one not in seen][:_N_LISTED]
+        reader = self._reader
+        listed = [i for i, r in enumerate(records) if r.task == "retrieval" and r.parts]
+        lists = reader.shortlists([records[i] for i in listed], size=_N_LISTED) if listed else []
+        found: dict[int, Any] = {
+            i: [(outcome, 0.0) for outcome in own] for i, own in zip(listed, lists, strict=True)
+        }
+        tasks = {"item_title"} | ({"history"} if self._parts_are_outcomes else set())
+        named = [i for i, r in enumerate(records) if r.task in tasks]
+        asked = [self._sayings(records[i]) for i in named]
+        meant = iter(reader.meant([question for own in asked for question in own]))
+        for i, own in zip(named, asked, strict=True):
+            answers = [next(meant) for _ in own]
+            found[i] = tuple(answers) if records[i].task == "history" else answers[0]
         return found
 
-    def _outcome_readings(self, form: Form) -> Tensor:
-        """(O, n) what the surrogate understands by each outcome, as a form mentions it."""
-        if form not in self._readings:
-            context, rng = Context("", (), 0), np.random.default_rng(0)
-            judged = [(outcome, True) for outcome in self.target.outcomes.ids]
-            records = self._askers[False].interest(context, form, judged, rng)
-            n = self.memory.places.shape[0] // 4
-            self._readings[form] = self._understood(records)[:, n:]
-        return self._readings[form]
+    @property
+    def _parts_are_outcomes(self) -> bool:
+        return self.target.parts is self.target.outcomes
 
-    def _understood(self, records: Sequence[Record]) -> Tensor:
-        """(N, 2n) the case and the last mention, as understood where each answer begins."""
-        return self._at_answers(
-            records, lambda batch, spots: read_numbers(self.model, self.memory, batch, spots)
-        )
+    @cached_property
+    def _reader(self) -> Understanding:
+        return Understanding(self.model, self.memory, self.target, self._at_answers)
 
     def _sayings(self, record: Record) -> Sequence[Record]:
         """The questions for one answer each that a record comes down to."""
@@ -559,7 +586,7 @@ class Surrogate:
     def _sentences(self, ways: Sequence[Sequence[str]]) -> Sentences:
         """Each sentence but the first begins with the space that parts it from the one before."""
         tries = [
-            Trie({way: self.encoder.text(f" {way}" if at else way) for way in sentence})
+            Trie.build(sentence, [self.encoder.text(f" {way}" if at else way) for way in sentence])
             for at, sentence in enumerate(ways)
         ]
         return Sentences(tries, self._end)
@@ -651,16 +678,40 @@ def _best_first(scored: Iterable[tuple[str, float]]) -> tuple[str, ...]:
     return tuple(one for one, _ in sorted(scored, key=lambda pair: -pair[1]))
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
+def _packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """As a bfloat16 safetensors file."""
+    packed: bytes = save(
+        {k: v.detach().to(torch.bfloat16).contiguous().cpu() for k, v in tensors.items()}
+    )
+    return packed
+
+
+def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:
+    """The text of a manifest, with a hash of itself: what it says must not change unseen either."""
+    unsealed = {**manifest, "seal": BLANK_SEAL}
+    return seal(json.dumps(unsealed, indent=1, ensure_ascii=False).encode())
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a saved surrogate, all of whose files are what they were when it was saved.
+
+    Raises:
+        SurrogateError: names the file that is missing, changed or of another version.
+    """
+    path, anew = folder / "manifest.json", f"remove {folder} and align the surrogate anew"
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        manifest: dict[str, Any] = json.loads(data)
         version, hashes = manifest["version"], dict(manifest["sha256"])
         base, target, rank = manifest["base"], manifest["target"], manifest["lora_rank"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SurrogateError(f"{path} is no manifest of a surrogate: {error!r}") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SurrogateError(f"{path} is no manifest of a surrogate: {error!r}; {anew}") from None
     if version != _VERSION:
-        raise SurrogateError(f"{path} has version {version!r}; this Innerview reads {_VERSION}")
+        raise SurrogateError(
+            f"{path} has version {version!r}; this Innerview reads {_VERSION}; {anew}"
+        )
+    if not is_sealed(data):
+        raise SurrogateError(f"{path} was changed since it was saved; {anew}")
     if not (isinstance(base, str) and isinstance(target, str) and isinstance(rank, int)):
         raise SurrogateError(f"{path}: base, target or lora_rank has the wrong type")
     for name, wanted in hashes.items():
@@ -668,5 +719,5 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         if ".." in Path(name).parts or Path(name).is_absolute() or file.is_symlink():
             raise SurrogateError(f"{path} names a file outside its folder: {name!r}")
         if not file.is_file() or sha256_of(file) != wanted:
-            raise SurrogateError(f"{file} is missing or changed since it was saved")
+            raise SurrogateError(f"{file} is missing or changed since it was saved; {anew}")
     return manifest

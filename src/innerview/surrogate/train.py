@@ -6,7 +6,6 @@ so a run that was killed goes on from its last checkpoint as if nothing had happ
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from torch.utils.data import Dataset, SequentialSampler
 from innerview.alignment.records import TASKS
 from innerview.errors import SurrogateError
 from innerview.surrogate.checkpoint import read_checkpoint, write_checkpoint
+from innerview.surrogate.log import append_log, cut_log
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Tree, collate
 from innerview.surrogate.vectors import VectorTable
@@ -129,7 +129,7 @@ def train(
         def make_batch(items: list[list[Tree]]) -> dict[str, Tensor]:
             return collate(items, vectors, pad_id=pad_id).as_dict()
 
-        state = read_checkpoint(folder / "checkpoint", model)
+        state = read_checkpoint(folder, model)
         done = state.step if state else 0
         steps = state.max_steps if state else _steps(model, rows, settings, make_batch)
         optimizer = _optimizer(model, settings)
@@ -283,7 +283,7 @@ class _Watch:
         self.sizes = [sum(len(t) for t in row) for row in rows]
         self.examples = [sum(len(t.branches) for t in row) for row in rows]
         self.began = self.saved = time.perf_counter()
-        self.last: dict[str, float] = {}
+        self.last = cut_log(folder / "training.jsonl", done).get("task_loss", {})
 
     def _totals(self, first: int, last: int) -> tuple[int, int, int]:
         """Tokens, examples and padded tokens of a range of steps."""
@@ -316,7 +316,7 @@ class _Watch:
             self._report(step, now - self.began)
         if now - self.saved >= self.settings.checkpoint_seconds or step == self.steps:
             write_checkpoint(
-                self.folder / "checkpoint",
+                self.folder,
                 self.model,
                 self.optimizer,
                 step=step,
@@ -341,8 +341,7 @@ class _Watch:
             examples_per_s=examples / seconds,
             task_loss=self.last,
         )
-        with (self.folder / "training.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(asdict(progress)) + "\n")
+        append_log(self.folder / "training.jsonl", asdict(progress))
         if self.on_progress is not None:
             self.on_progress(progress)
 

@@ -16,6 +16,7 @@ from safetensors.numpy import save as save_safetensors
 
 from innerview.data.tables import Catalogue
 from innerview.errors import BundleError
+from innerview.files import BLANK_SEAL, seal
 from innerview.targets.bundle import BundleTarget, Contents
 from innerview.targets.files import sha256, write_folder
 from innerview.targets.load import load_bundle
@@ -128,8 +129,8 @@ def save_bundle(
         check = record_answers(BundleTarget(contents), check_cases)
     files = _files(contents, check)
     manifest = _manifest(contents, check, provenance or Provenance(), files)
-    text = manifest.model_dump_json(indent=1)
-    written: dict[str, bytes] = {"manifest.json": text.encode()}
+    text = manifest.model_copy(update={"seal": BLANK_SEAL}).model_dump_json(indent=1)
+    written: dict[str, bytes] = {"manifest.json": seal(text.encode())}
     written.update(files.items())
     write_folder(Path(path), written, overwrite=overwrite)
     return load_bundle(path)

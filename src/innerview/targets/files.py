@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from safetensors.numpy import load as load_safetensors
 
 from innerview.data.tables import Catalogue
 from innerview.errors import BundleError, DataError, InnerviewError
+from innerview.files import room_for, whole_folder
 
 __all__ = ["catalogue_of", "read_file", "sha256", "tensors_of", "write_folder"]
 
@@ -113,34 +112,6 @@ def catalogue_of(data: bytes, name: str, *, noun: str, n: int) -> Catalogue:
         raise BundleError(f"{name}: {error}") from None
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _exchange(fresh: Path, path: Path, old: Path) -> None:
-    """Put ``fresh`` in the place of ``path``; what stood there comes back if that fails."""
-    replaced = path.exists()
-    if replaced:
-        path.rename(old)
-    try:
-        fresh.rename(path)
-    except OSError:
-        if replaced:
-            old.rename(path)
-        raise
-
-
 def write_folder(path: Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> None:
     """Write a folder in one step: beside its place, synced, then renamed.
 
@@ -149,20 +120,10 @@ def write_folder(path: Path, files: Mapping[str, bytes], *, overwrite: bool = Fa
     """
     if path.exists() and not overwrite:
         raise BundleError(f"{path}: exists already; remove it or ask to overwrite")
+    size = sum(map(len, files.values()))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        with room_for(path, size, BundleError), whole_folder(path) as beside:
+            for name, data in files.items():
+                (beside / name).write_bytes(data)
     except OSError as error:
         raise BundleError(f"{path}: cannot be written ({error.strerror})") from None
-    fresh = beside / "new"
-    try:
-        fresh.mkdir()
-        for name, data in files.items():
-            _write_synced(fresh / name, data)
-        _sync_folder(fresh)
-        _exchange(fresh, path, beside / "old")
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

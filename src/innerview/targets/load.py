@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from innerview.errors import BundleError, CaseError, TargetQueryError
+from innerview.files import is_sealed, recover_folder
 from innerview.targets.bundle import BundleTarget, Contents
 from innerview.targets.files import MAX_FILE_BYTES, catalogue_of, read_file, sha256, tensors_of
 from innerview.targets.manifest import CheckCase, ItemItem, Manifest, OnnxEncoder
@@ -32,6 +33,7 @@ def load_bundle(path: Path | str, *, replay: bool = True) -> BundleTarget:
         BundleError: one line that names the file, and the tensor where there is one.
     """
     folder = Path(path)
+    recover_folder(folder)
     manifest = _read_manifest(folder)
     data = _read_files(folder, manifest)
     contents = _contents(manifest, data)
@@ -47,13 +49,16 @@ def _read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder}: no such folder; a target bundle is a folder")
     raw = read_file(folder, "manifest.json", limit=MAX_MANIFEST_BYTES)
     try:
-        return Manifest.model_validate_json(raw)
+        manifest = Manifest.model_validate_json(raw)
     except (ValidationError, RecursionError) as error:
         where, what = "content", str(error)
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             where, what = ".".join(map(str, first["loc"])) or where, first["msg"]
         raise BundleError(f"{folder / 'manifest.json'}: {where}: {what}") from None
+    if manifest.seal is not None and not is_sealed(raw):
+        raise BundleError(f"{folder / 'manifest.json'}: changed since it was written; export again")
+    return manifest
 
 
 def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:

@@ -113,3 +113,6 @@ class Manifest(_Record):
     libraries: Mapping[str, str] = Field(default_factory=dict)
     data_sha256: str | None = None
     """Hash of the training histories."""
+    seal: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Hash of this very text, as ``innerview.files.seal`` makes it; a manifest written by hand
+    needs none."""
