@@ -470,7 +470,7 @@ class Surrogate:
         decoded = iter(self._decode([q for own in said for q in own], batch_size, max_new_tokens))
         for i, own in zip(told, said, strict=True):
             answers = [next(decoded) for _ in own]
-            values[i] = tuple(answers) if records[i].task == "history" else answers[0]
+            values[i] = _named(records[i], answers)
         judged = [i for i, r in enumerate(records) if r.task in {*_JUDGED, "retrieval"}]
         asked = [self._judgements(records[i], values[i]) for i in judged]
         odds = iter(self._odds([question for own in asked for question in own]))
@@ -504,7 +504,7 @@ class Surrogate:
         meant = iter(reader.meant([question for own in asked for question in own]))
         for i, own in zip(named, asked, strict=True):
             answers = [next(meant) for _ in own]
-            found[i] = tuple(answers) if records[i].task == "history" else answers[0]
+            found[i] = _named(records[i], answers)
         return found
 
     @property
@@ -666,6 +666,11 @@ class Surrogate:
 def _first_answers(batch: Batch) -> Tensor:
     """(A,) which answer ids are the first of their record."""
     return batch.answer_records.diff(prepend=batch.answer_records.new_tensor([-1])) != 0
+
+
+def _named(record: Record, answers: Sequence[Any]) -> Any:
+    """Of a history, whatever was named, once; of anything else the only answer."""
+    return tuple(dict.fromkeys(answers)) if record.task == "history" else answers[0]
 
 
 def _distinct_parts(record: Record) -> list[str]:
