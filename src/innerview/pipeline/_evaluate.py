@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from innerview.alignment.records import FORMS, Record, read_records
+from innerview.alignment.records import FORMS, Record, iter_records, read_records
 from innerview.evaluation.answers import alignment_metrics
 from innerview.evaluation.baselines import constant_answers, popularity_answers, random_answers
 from innerview.evaluation.results import write_metrics, write_predictions
@@ -66,8 +66,8 @@ def evaluate(
     answered = _by_form(records, values)
     tables = [r for r in records if r.form == "behavior" or r.task in _OF_VECTORS]
     popularity = json.loads((run / "labels" / "popularity.json").read_text(encoding="utf-8"))
-    train = read_records(run / "records" / "train" / "records.parquet")
-    first = [r.label["top"][0] for r in train if r.task == "retrieval"]
+    train = run / "records" / "train" / "records.parquet"
+    first = [r.label["top"][0] for r in iter_records(train) if r.task == "retrieval"]
     answered["popularity"] = (tables, popularity_answers(tables, target, popularity, seed=seed))
     answered["constant"] = (tables, constant_answers(tables, target, first, seed=seed))
     answered["random"] = (tables, random_answers(tables, target, seed))
@@ -75,7 +75,7 @@ def evaluate(
         say(Event("evaluate", f"{len(tables)} questions to the unaligned base model"))
         base = Surrogate(load_base(surrogate.base.name), target, seed=seed)
         shape = surrogate.manifest["projectors"] or {}
-        base.start(neighbours(train), features=shape.get("features", 0))
+        base.start(neighbours(iter_records(train)), features=shape.get("features", 0))
         base.fold()
         answered["unaligned"] = (tables, base.answer(tables))
     tree = {m: alignment_metrics(own, values, seed=seed) for m, (own, values) in answered.items()}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from innerview.surrogate.packing import Tree, collate, pack_in_order, pack_rows,
 from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
 from innerview.surrogate.start import add_lora, fit_projectors
+from innerview.surrogate.store import RowStore, write_rows
 from innerview.surrogate.train import Progress, TrainSettings, TrainSummary, train
 from innerview.surrogate.vectors import VectorTable
 from innerview.targets.protocol import Target
@@ -56,6 +58,9 @@ _N_RETRIEVED, _N_CANDIDATES = 5, 20
 _JUDGED = ("interest", "ranking", "attribution")
 _MEMORY_FRAC = 0.25
 """Of a time budget, for writing the memory."""
+_MOST_FITTED_CASES = 24_000
+"""Training cases that the projectors are fitted to: ten for each of their features, and then
+memory does not grow with the records."""
 _FEWEST_MEMORY_ROWS = 120
 """Fitted to fewer, the memory is noise: it explains nothing of prompts that were left out."""
 
@@ -83,7 +88,7 @@ class Surrogate:
 
     def align(
         self,
-        groups: Sequence[Sequence[Record]],
+        groups: Iterable[Sequence[Record]],
         settings: TrainSettings,
         *,
         folder: Path,
@@ -95,20 +100,16 @@ class Surrogate:
         A time budget in the settings covers all of it.
 
         Args:
-            groups: records in the order of training, those that share a context together.
+            groups: records in the order of training, those that share a context together; read
+                several times, so no iterator, but they need not be in memory.
             settings: of the training.
-            folder: for checkpoints and the log.
+            folder: for the packed rows, checkpoints and the log.
             features: width of the projectors' hidden layer.
             on_progress: called every few steps.
         """
         began = time.perf_counter()
         explained = self.start(groups, features=features, seed=settings.seed)
-        trees = (
-            tree
-            for group in groups
-            for tree in trees_of(group, self.encoder, self.vectors, max_tokens=settings.max_tokens)
-        )
-        rows = list(pack_rows(trees, max_tokens=settings.max_tokens))
+        rows, n_records = self._stored(groups, folder / "rows", max_tokens=settings.max_tokens)
         fitted = rows[: self._n_memory_rows(rows, settings)]
         remembered = self.memorize(fitted, kept=folder / "memory.safetensors")
         if settings.max_seconds is not None:
@@ -123,12 +124,37 @@ class Surrogate:
             "settings": asdict(settings),
             "projector_start": {k: round(v, 4) for k, v in explained.items()},
             "memory": remembered,
-            "n_records": sum(len(g) for g in groups),
+            "n_records": n_records,
         }
         return summary
 
+    def _stored(
+        self, groups: Iterable[Sequence[Record]], folder: Path, *, max_tokens: int
+    ) -> tuple[RowStore, int]:
+        """The records as packed rows on disk, and how many records; rows that are there already
+        are kept if they are of the very same records and would be packed the same."""
+        vocabulary = sorted(self.base.tokenizer.get_vocab().items())
+        how = (self.target.fingerprint, max_tokens, self.encoder.frame, vocabulary)
+        made_from = hashlib.sha256(repr(how).encode())
+        n_records = 0
+        for group in groups:
+            made_from.update(repr(group).encode())
+            n_records += len(group)
+        try:
+            return RowStore(folder, self.vectors, made_from=made_from.hexdigest()), n_records
+        except SurrogateError:
+            pass  # none there, or of other records, or damaged
+        trees = (
+            tree
+            for group in groups
+            for tree in trees_of(group, self.encoder, self.vectors, max_tokens=max_tokens)
+        )
+        rows = pack_rows(trees, max_tokens=max_tokens)
+        write_rows(folder, rows, self.vectors, made_from=made_from.hexdigest())
+        return RowStore(folder, self.vectors, made_from=made_from.hexdigest()), n_records
+
     def start(
-        self, groups: Sequence[Sequence[Record]], *, features: int, seed: int = 0
+        self, groups: Iterable[Sequence[Record]], *, features: int, seed: int = 0
     ) -> dict[str, float]:
         """Give a new surrogate its projectors, fitted in closed form to the training labels.
 
@@ -136,12 +162,13 @@ class Surrogate:
         """
         if not self.target.capabilities.vectors:
             return {}
-        cases = [
+        found = (
             (r.parts[: r.visible], r.label["top"])
             for group in groups
             for r in group
             if r.task == "retrieval"
-        ]
+        )
+        cases = list(islice(found, _MOST_FITTED_CASES))
         return fit_projectors(
             self.target, self.model, self.encoder, self.vectors, cases,
             features=features, seed=seed,
