@@ -244,6 +244,13 @@ def test_a_projector_fit_with_many_features_reproduces_its_targets() -> None:
     assert float(cosine.min()) > 0.95
 
 
+def test_a_projector_can_be_fitted_to_a_single_vector() -> None:
+    vector, wanted = torch.randn(1, 8), torch.randn(1, 16)
+    projector = Projector(8, 16, features=16)
+    assert projector.fit(vector, wanted, norm=3.0) == 0.0
+    torch.testing.assert_close(projector(vector).norm(), torch.tensor(3.0))
+
+
 def test_a_projector_keeps_the_angles_between_vectors() -> None:
     vectors = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
     projector = Projector(8, 64, features=16)

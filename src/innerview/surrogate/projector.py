@@ -83,7 +83,8 @@ class Projector(nn.Module):
         """
         augmented = self._augment(vectors)
         self.center.copy_(augmented.mean(0))
-        self.scale.copy_(augmented.std(0).clamp_min(1e-6))
+        spread = augmented.std(0) if len(vectors) > 1 else torch.ones_like(self.scale)
+        self.scale.copy_(spread.clamp_min(1e-6))
         # A piece at a time: a row's features take twenty times the memory of the row.
         pieces = list(zip(torch.split(vectors, _PIECE), torch.split(wanted, _PIECE), strict=True))
         sums = [self.features(v).double().sum(0) for v, _ in pieces]
@@ -95,7 +96,7 @@ class Projector(nn.Module):
             centered = self.features(own).double() - mean_phi
             gram += centered.T @ centered
             moments += centered.T @ (target.double() - mean_target)
-        penalty = ridge * gram.diagonal().mean()
+        penalty = (ridge * gram.diagonal().mean()).clamp_min(1e-9)  # one vector alone gives 0
         gram += penalty * torch.eye(len(gram), dtype=gram.dtype)
         weight = torch.linalg.solve(gram, moments)
         self.second.weight.copy_(weight.T.float())
