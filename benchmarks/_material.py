@@ -14,7 +14,7 @@ from innerview.surrogate.packing import Tree, trees_of
 from innerview.surrogate.prompts import PromptEncoder
 from innerview.surrogate.vectors import VectorTable
 
-__all__ = ["Example", "Groups", "examples", "make_run"]
+__all__ = ["Example", "Groups", "examples", "flat", "make_run"]
 
 
 def make_run(folder: Path, max_cases: int) -> dict[str, object]:
@@ -68,10 +68,11 @@ class Example:
 def examples(groups: Groups, encoder: PromptEncoder, vectors: VectorTable) -> list[Example]:
     """The very same tokens as in packed rows, but each question behind a context of its own."""
     alone = (trees_of([r], encoder, vectors, max_tokens=10**6) for group in groups for r in group)
-    return [_flat(tree, vectors) for trees in alone for tree in trees]
+    return [flat(tree, vectors) for trees in alone for tree in trees]
 
 
-def _flat(tree: Tree, vectors: VectorTable) -> Example:
+def flat(tree: Tree, vectors: VectorTable) -> Example:
+    """A tree of one question, laid out behind what it sees of its context."""
     (branch,) = tree.branches
     seen = branch.visible
     placed = [(slot.position, slot) for slot in tree.context.slots if slot.position < seen]

@@ -46,7 +46,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=30, help="optimizer steps")
     parser.add_argument("--examples-per-step", type=int, default=48)
     parser.add_argument(
-        "--reference-examples", type=int, default=48,
+        "--reference-examples", type=int, default=24,
         help="the reference is slow, and each of its examples costs the same",
     )  # fmt: skip
     parser.add_argument("--reference-micro-batch", type=int, default=4, help="as released")
