@@ -23,6 +23,7 @@ from innerview.alignment.cases import read_cases
 from innerview.alignment.records import Record
 from innerview.explainer import Explainer
 from innerview.pipeline import shipped_folder
+from innerview.surrogate.base import DtypeName
 from innerview.surrogate.decode import Constraint, Free, OneOf, Trie, decode
 from innerview.surrogate.packing import Tree, trees_of
 from innerview.surrogate.surrogate import Surrogate
@@ -45,6 +46,7 @@ class Asking:
         n_cases: held-out cases of the run.
         batch: prompts at a time; 0 leaves it to our decoding.
         max_new_tokens: of an answer.
+        dtype: of the weights; in float32 the answers of both are the same.
     """
 
     who: Literal["ours", "generate"]
@@ -53,6 +55,7 @@ class Asking:
     n_cases: int
     batch: int
     max_new_tokens: int
+    dtype: DtypeName = "auto"
 
 
 class _Listener:
@@ -83,10 +86,10 @@ class _Listener:
         return [""] * len(records)
 
 
-def _loaded(run: Path | None) -> tuple[Path, Target, Surrogate]:
+def _loaded(run: Path | None, dtype: DtypeName = "auto") -> tuple[Path, Target, Surrogate]:
     run = run or shipped_folder()
     target = load_bundle(run / "target")
-    return run, target, Surrogate.load(run / "surrogate", target)
+    return run, target, Surrogate.load(run / "surrogate", target, dtype=dtype)
 
 
 def _questions(run: Path, target: Target, n_cases: int, what: str) -> list[Record]:
@@ -103,7 +106,7 @@ def _cases(run: Path, n: int) -> tuple[Case, ...]:
 
 def ask(asking: Asking) -> Result:
     """Ask everything once, after a warm-up; answers as token ids, or ids of outcomes."""
-    run, target, surrogate = _loaded(asking.run)
+    run, target, surrogate = _loaded(asking.run, asking.dtype)
     records = _questions(run, target, asking.n_cases, asking.what)
     prompts = [
         tree
@@ -196,10 +199,11 @@ def _generated(
     )  # fmt: skip
     if asking.what != "retrieval":
         return [_until(row, end) for row in out.tolist()]
-    return [
-        [i for row in rows.tolist() if (i := constraint.value(_until(row, end)))]
-        for constraint, rows in zip(constraints, out.split(_BEAMS), strict=True)
-    ]
+    found: list[list[Any]] = []
+    for constraint, rows in zip(constraints, out.split(_BEAMS), strict=True):
+        ids = (constraint.value(_until(row, end)) for row in rows.tolist())
+        found.append(list(dict.fromkeys(i for i in ids if i)))  # the dead ones mean nothing
+    return found
 
 
 def _allowed(constraints: Sequence[Constraint], end: int) -> Callable[[int, Tensor], Sequence[int]]:

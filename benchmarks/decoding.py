@@ -27,6 +27,10 @@ def main() -> None:
         default=[1, 4, 8, 16, 32], help="prompts at a time that generate may choose from",
     )  # fmt: skip
     parser.add_argument("--max-new-tokens", type=int, default=64)
+    parser.add_argument(
+        "--dtype", default="auto", choices=("auto", "float32", "bfloat16"),
+        help="of the weights; auto is the fastest that the machine has",
+    )  # fmt: skip
     parser.add_argument("--trie-titles", type=int, default=100_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -66,8 +70,10 @@ def measure(options: argparse.Namespace) -> Result:
 
 
 def _ask(options: argparse.Namespace, who: str, what: str, batch: int) -> Result:
-    asked = (who, what, options.run, options.cases, batch, options.max_new_tokens)
-    result = in_own_process(_in_process, asked)
+    result = in_own_process(
+        _in_process, who, what, options.run, options.cases, batch,
+        options.max_new_tokens, options.dtype,
+    )  # fmt: skip
     print(
         f"{what:12} {who:9} {f'batch {batch}' if batch else 'by default':11} "
         f"{result['cases_per_s']:7.3f} cases/s, {result['new_tokens_per_s']:6.0f} new tokens/s, "
@@ -113,7 +119,7 @@ def _print(report: Result) -> None:
 # -- what the processes do: they alone load torch ------------------------------------------------
 
 
-def _in_process(asked: tuple[Any, ...]) -> Result:
+def _in_process(*asked: Any) -> Result:
     from _answers import Asking, ask
 
     return ask(Asking(*asked))
