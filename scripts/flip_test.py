@@ -31,9 +31,8 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 import torch
 
 import _tiny_run as tiny
-from innerview.alignment.records import read_records
 from innerview.errors import InnerviewError, InnerviewWarning
-from innerview.pipeline._align import neighbours
+from innerview.pipeline._align import TrainingGroups
 from innerview.pipeline._report import _Shards
 from innerview.surrogate import surrogate as surrogate_module
 from innerview.surrogate.base import load_base
@@ -150,7 +149,7 @@ def made(work: Path) -> tuple[Surrogate, dict[Path, Use]]:
     settings = TrainSettings(
         max_steps=2, rows_per_step=1, checkpoint_seconds=0.0, lora_rank=4, memory_rows=120
     )
-    groups = neighbours(read_records(run / "records" / "train" / "records.parquet"))
+    groups = TrainingGroups(run / "records" / "train" / "records.parquet")
     surrogate.align(groups, settings, folder=work / "training", features=32)
     surrogate.save(work / "surrogate", provenance={})
     ids, titles = target.outcomes.ids, target.outcomes.titles

@@ -70,7 +70,7 @@ def room_for(place: Path, n_bytes: int, error: Callable[[str], InnerviewError]) 
 
     Args:
         place: the file or folder that is written.
-        n_bytes: that it takes, about.
+        n_bytes: that it takes, about; 0 where that is not known.
         error: its kind.
     """
     try:
@@ -78,8 +78,9 @@ def room_for(place: Path, n_bytes: int, error: Callable[[str], InnerviewError]) 
     except OSError as full:
         if full.errno not in _FULL:
             raise
+        what = f"its {n_bytes / 1e6:.1f} MB" if n_bytes else "it"
         raise error(
-            f"{place}: no room for its {n_bytes / 1e6:.1f} MB ({full.strerror}); make room and "
+            f"{place}: no room for {what} ({full.strerror}); make room and "
             "start again: it goes on from what is complete"
         ) from None
 

@@ -110,7 +110,7 @@ def test_what_is_written_stays_as_it_is_in_all_layers_above() -> None:
     unit = model.projectors.straight_unit
     held = stream.hidden[slots[:, 0], slots[:, 1]].detach().float() @ told.slot.T / unit
     numbers = model.projectors.part.numbers(vectors)
-    torch.testing.assert_close(held, numbers, atol=0.1, rtol=0)
+    torch.testing.assert_close(held, numbers, atol=0.3, rtol=0)
 
 
 def test_understood_cases_tell_which_outcomes_fit() -> None:

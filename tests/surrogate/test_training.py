@@ -13,6 +13,7 @@ from innerview.alignment.records import Record
 from innerview.errors import InnerviewWarning, SurrogateError
 from innerview.surrogate import surrogate as module
 from innerview.surrogate.checkpoint import trained_tensors
+from innerview.surrogate.packing import collate, pack_rows, trees_of
 from innerview.surrogate.projector import Projector
 from innerview.surrogate.surrogate import Surrogate
 from innerview.surrogate.train import TrainSettings
@@ -82,6 +83,29 @@ def test_a_training_that_is_slower_than_planned_ends_in_time(
     assert rates[-1] < 1.5 * settings.final_lr_frac < max(rates)
     again = _fresh(target).align(groups, settings, folder=tmp_path, features=16)
     assert again.steps == summary.steps
+
+
+def test_checkpointed_activations_change_neither_loss_nor_gradients(
+    surrogate: Surrogate, groups: list[list[Record]]
+) -> None:
+    from innerview.surrogate.train import _prepared
+
+    trees = trees_of(groups[0], surrogate.encoder, surrogate.vectors, max_tokens=900)
+    batch = collate(list(pack_rows(trees, max_tokens=900)), surrogate.vectors, pad_id=0).as_dict()
+    model, causal = surrogate.model, surrogate.model.causal
+    found = []
+    for flag in (False, True):
+        with _prepared(model, TrainSettings(checkpoint_activations=flag)):
+            model.train()
+            model.zero_grad()
+            assert causal.model.layers[0].gradient_checkpointing is flag
+            loss = model(**batch)["loss"]
+            loss.backward()
+        found.append([loss.detach(), *(p.grad for p in model.parameters() if p.grad is not None)])
+    assert not causal.model.layers[0].gradient_checkpointing
+    assert len(found[0]) > 1
+    # The very same sums in the same order: nothing to allow for.
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 class _KilledError(Exception):
@@ -220,6 +244,13 @@ def test_a_projector_fit_with_many_features_reproduces_its_targets() -> None:
     network = projector.second(projector.features(vectors))
     cosine = torch.nn.functional.cosine_similarity(network, wanted)
     assert float(cosine.min()) > 0.95
+
+
+def test_a_projector_can_be_fitted_to_a_single_vector() -> None:
+    vector, wanted = torch.randn(1, 8), torch.randn(1, 16)
+    projector = Projector(8, 16, features=16)
+    assert projector.fit(vector, wanted, norm=3.0) == 0.0
+    torch.testing.assert_close(projector(vector).norm(), torch.tensor(3.0))
 
 
 def test_a_projector_keeps_the_angles_between_vectors() -> None:

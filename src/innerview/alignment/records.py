@@ -11,7 +11,7 @@ look back at the first ``visible`` of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -32,6 +32,7 @@ __all__ = [
     "SlotKind",
     "Task",
     "Text",
+    "iter_records",
     "read_records",
     "write_records",
 ]
@@ -54,6 +55,8 @@ Task = Literal[
 SlotKind = Literal["case", "part", "outcome"]
 FORMS: tuple[Form, ...] = get_args(Form)
 TASKS: tuple[Task, ...] = get_args(Task)
+_ROWS_AT_ONCE = 4096
+"""Records that are read together, and that a file keeps together so that they can be."""
 
 HELDOUT = "heldout_outcome"
 """In the label of questions about outcomes that no training record names."""
@@ -188,7 +191,12 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
         "lead": pl.String,
     }
     frame = pl.DataFrame(rows, schema=schema)
-    write_whole(path, lambda beside: frame.write_parquet(beside, compression="zstd"))
+    write_whole(
+        path,
+        lambda beside: frame.write_parquet(
+            beside, compression="zstd", row_group_size=_ROWS_AT_ONCE
+        ),
+    )
 
 
 def read_records(path: Path) -> list[Record]:
@@ -197,23 +205,36 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         RecordError: the file is missing or is no records file.
     """
+    return list(iter_records(path))
+
+
+def iter_records(path: Path) -> Iterator[Record]:
+    """Read what ``write_records`` wrote a piece at a time, so that memory does not grow with it.
+
+    Raises:
+        RecordError: the file is missing or is no records file.
+    """
     try:
-        frame = pl.read_parquet(path)
-        return [
-            Record(
-                task=row["task"],
-                form=row["form"],
-                case_id=row["case_id"],
-                parts=tuple(row["parts"]),
-                visible=row["visible"],
-                question=_pieces_from_wire(json.loads(row["question"])),
-                answer=row["answer"],
-                label=json.loads(row["label"]),
-                heldout_phrasing=row["heldout_phrasing"],
-                alternatives=tuple((a, s) for a, s in json.loads(row["alternatives"])),
-                lead=_pieces_from_wire(json.loads(row["lead"])),
-            )
-            for row in frame.iter_rows(named=True)
-        ]
+        frame = pl.scan_parquet(path)
+        n_rows = int(frame.select(pl.len()).collect().item())
+        for start in range(0, n_rows, _ROWS_AT_ONCE):
+            piece = frame.slice(start, _ROWS_AT_ONCE).collect()
+            yield from (_from_row(row) for row in piece.iter_rows(named=True))
     except (OSError, pl.exceptions.PolarsError, KeyError) as error:
         raise RecordError(f"{path} is no readable records file: {error}") from None
+
+
+def _from_row(row: Mapping[str, Any]) -> Record:
+    return Record(
+        task=row["task"],
+        form=row["form"],
+        case_id=row["case_id"],
+        parts=tuple(row["parts"]),
+        visible=row["visible"],
+        question=_pieces_from_wire(json.loads(row["question"])),
+        answer=row["answer"],
+        label=json.loads(row["label"]),
+        heldout_phrasing=row["heldout_phrasing"],
+        alternatives=tuple((a, s) for a, s in json.loads(row["alternatives"])),
+        lead=_pieces_from_wire(json.loads(row["lead"])),
+    )

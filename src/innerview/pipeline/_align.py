@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,13 @@ from innerview.alignment.mixture import (
     test_records,
 )
 from innerview.alignment.prose import prose_records
-from innerview.alignment.records import FORMS, Record, read_records, write_records
+from innerview.alignment.records import FORMS, Record, iter_records, write_records
 from innerview.alignment.tasks import Asker
 from innerview.files import discard_folder, recover_folder, write_whole
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current, write_json
 from innerview.targets import BundleTarget, Case, load_bundle
 
-__all__ = ["align", "label", "neighbours"]
+__all__ = ["TrainingGroups", "align", "label", "neighbours"]
 
 
 def as_seen(case: Case, target: BundleTarget) -> Case:
@@ -80,15 +81,31 @@ def label(
     return folder
 
 
-def neighbours(records: Sequence[Record]) -> list[list[Record]]:
+def neighbours(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Neighbours with the same context, together."""
-    groups: list[list[Record]] = []
-    for record in records:
-        if groups and groups[-1][0].context_key == record.context_key:
-            groups[-1].append(record)
-        else:
-            groups.append([record])
-    return groups
+    for _, group in groupby(records, key=lambda record: record.context_key):
+        yield list(group)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingGroups:
+    """Groups of records off the disk, each time anew, with a few others spread evenly over them."""
+
+    path: Path
+    extra: Sequence[list[Record]] = ()
+    seed: int = 0
+
+    def __iter__(self) -> Iterator[list[Record]]:
+        groups = neighbours(iter_records(self.path))
+        if not self.extra:
+            yield from groups
+            return
+        n = len(self.extra)
+        step = max(1, sum(1 for _ in neighbours(iter_records(self.path))) // n)
+        for i, group in enumerate(groups):
+            if i % step == 0 and i // step < n:
+                yield self.extra[(i // step + self.seed) % n]
+            yield group
 
 
 def align(
@@ -109,8 +126,10 @@ def align(
     target = load_bundle(run / "target")
     records_from = json.loads((run / "records" / "stage.json").read_text(encoding="utf-8"))
     settings = TrainSettings(max_seconds=max_seconds, max_steps=max_steps, seed=seed)
-    # The budget is left out: time spent elsewhere must not throw a finished training away.
+    # Left out: the budget, as time spent elsewhere must not throw a finished training away, and
+    # what changes nothing but memory.
     lasting = asdict(replace(settings, max_seconds=None))
+    del lasting["checkpoint_activations"]
     given = read_chat(chat) if chat else None
     made_from = digest([records_from["made_from"], base, lasting, target.fingerprint, given])
     folder = run / "surrogate"
@@ -122,10 +141,11 @@ def align(
     _drop_stale(folder, made_from)
     say(Event("align", f"loading {base}"))
     surrogate = Surrogate(load_base(base), target, lora_rank=settings.lora_rank, seed=seed)
-    groups = neighbours(read_records(run / "records" / "train" / "records.parquet"))
     asker = Asker(target.outcomes, target.parts)
     pairs = _own_answers(surrogate, asker, run, say) if given is None else given
-    groups = _sprinkle(groups, chat_records(asker, pairs), seed=seed)
+    groups = TrainingGroups(
+        run / "records" / "train" / "records.parquet", chat_records(asker, pairs), seed
+    )
 
     def report(p: Progress) -> None:
         losses = " ".join(f"{task} {loss:.2f}" for task, loss in p.task_loss.items())
@@ -168,18 +188,3 @@ def _own_answers(surrogate: Any, asker: Asker, run: Path, say: Say) -> list[tupl
     lines = [json.dumps({"prompt": p, "answer": a}, ensure_ascii=False) + "\n" for p, a in pairs]
     write_whole(path, lambda beside: beside.write_text("".join(lines), encoding="utf-8"))
     return pairs
-
-
-def _sprinkle(
-    groups: list[list[Record]], extra: list[list[Record]], *, seed: int
-) -> list[list[Record]]:
-    """Spread a few groups evenly over many."""
-    if not extra:
-        return groups
-    step = max(1, len(groups) // len(extra))
-    mixed: list[list[Record]] = []
-    for i, group in enumerate(groups):
-        if i % step == 0 and i // step < len(extra):
-            mixed.append(extra[(i // step + seed) % len(extra)])
-        mixed.append(group)
-    return mixed

@@ -9,13 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from innerview.alignment.records import FORMS, Record, read_records
+from innerview.alignment.records import FORMS, Record, iter_records, read_records
 from innerview.evaluation.answers import alignment_metrics
 from innerview.evaluation.baselines import constant_answers, popularity_answers, random_answers
 from innerview.evaluation.channels import channel_shifts
 from innerview.evaluation.in_context import IN_CONTEXT_TASKS, solved_examples
 from innerview.evaluation.results import MetricTree, write_metrics, write_predictions
-from innerview.pipeline._align import neighbours
+from innerview.pipeline._align import TrainingGroups
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
 from innerview.targets import Case, Target, load_bundle
 
@@ -66,7 +66,7 @@ def evaluate(
         return path
     began = time.monotonic()
     test = read_records(run / "records" / "test.parquet")
-    train = read_records(run / "records" / "train" / "records.parquet")
+    train = run / "records" / "train" / "records.parquet"
     records, values = _own_answers(surrogate, test, say, max_seconds)
     answered = _by_form(records, values)
     rivals = [r for r in records if r.form == "behavior" or r.task in _OF_VECTORS]
@@ -74,7 +74,7 @@ def evaluate(
     if distilled:
         say(Event("evaluate", "teaching a small network the same labels, for comparison"))
         valid = read_records(run / "records" / "valid.parquet")
-        answered["distilled"] = _distilled(target, train, valid, rivals, seed=seed)
+        answered["distilled"] = _distilled(target, read_records(train), valid, rivals, seed=seed)
     if unaligned:
         answered |= _of_the_base(surrogate, train, rivals, say, seed=seed)
     tree: dict[str, MetricTree] = {
@@ -120,11 +120,11 @@ def _own_answers(
 
 
 def _of_tables(
-    run: Path, target: Target, train: Sequence[Record], asked: list[Record], *, seed: int
+    run: Path, target: Target, train: Path, asked: list[Record], *, seed: int
 ) -> Answered:
     """What popularity, the target's favourites and chance say."""
     popularity = json.loads((run / "labels" / "popularity.json").read_text(encoding="utf-8"))
-    first = [r.label["top"][0] for r in train if r.task == "retrieval"]
+    first = [r.label["top"][0] for r in iter_records(train) if r.task == "retrieval"]
     return {
         "popularity": (asked, popularity_answers(asked, target, popularity, seed=seed)),
         "constant": (asked, constant_answers(asked, target, first, seed=seed)),
@@ -133,7 +133,7 @@ def _of_tables(
 
 
 def _of_the_base(
-    surrogate: Surrogate, train: Sequence[Record], asked: list[Record], say: Say, *, seed: int
+    surrogate: Surrogate, train: Path, asked: list[Record], say: Say, *, seed: int
 ) -> Answered:
     """What the base language model says before training: as it is, and shown two examples."""
     from innerview.surrogate.base import load_base
@@ -142,12 +142,12 @@ def _of_the_base(
     say(Event("evaluate", f"{len(asked)} questions to the unaligned base model"))
     base = Surrogate(load_base(surrogate.base.name), surrogate.target, seed=seed)
     shape = surrogate.manifest["projectors"] or {}
-    base.start(neighbours(train), features=shape.get("features", 0))
+    base.start(TrainingGroups(train), features=shape.get("features", 0))
     base.fold()
     answered: Answered = {"unaligned": (asked, base.answer(asked))}
     told = [r for r in asked if r.task in IN_CONTEXT_TASKS]
     say(Event("evaluate", f"{len(told)} of them again, with two solved examples each"))
-    base.encoder.show(solved_examples(train, seed=seed))
+    base.encoder.show(solved_examples(read_records(train), seed=seed))
     return answered | {"in_context": (told, base.answer(told))}
 
 

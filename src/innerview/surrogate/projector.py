@@ -24,6 +24,8 @@ _FAR = 8.0
 """Standard deviations beyond which a vector that was not fitted to may not lie."""
 _STRAIGHT = 0.5
 """Share of a slot's energy on the straight path."""
+_PIECE = 1024
+"""Rows of a fit whose features are held together."""
 
 
 class Projector(nn.Module):
@@ -112,20 +114,32 @@ class Projector(nn.Module):
         """
         augmented = self._augment(vectors)
         self.center.copy_(augmented.mean(0))
-        self.scale.copy_(augmented.std(0).clamp_min(1e-6))
-        phi = self.features(vectors).double()
-        target = wanted.double()
-        mean_phi, mean_target = phi.mean(0), target.mean(0)
-        centered = phi - mean_phi
-        gram = centered.T @ centered
-        penalty = ridge * gram.diagonal().mean()
+        spread = augmented.std(0) if len(vectors) > 1 else torch.ones_like(self.scale)
+        self.scale.copy_(spread.clamp_min(1e-6))
+        # A piece at a time: a row's features take twenty times the memory of the row.
+        pieces = list(zip(torch.split(vectors, _PIECE), torch.split(wanted, _PIECE), strict=True))
+        sums = [self.features(v).double().sum(0) for v, _ in pieces]
+        mean_phi = torch.stack(sums).sum(0) / len(vectors)
+        mean_target = wanted.mean(0, dtype=torch.float64)
+        gram = torch.zeros(len(mean_phi), len(mean_phi), dtype=torch.float64)
+        moments = torch.zeros(len(mean_phi), len(mean_target), dtype=torch.float64)
+        for own, target in pieces:
+            centered = self.features(own).double() - mean_phi
+            gram += centered.T @ centered
+            moments += centered.T @ (target.double() - mean_target)
+        penalty = (ridge * gram.diagonal().mean()).clamp_min(1e-9)  # one vector alone gives 0
         gram += penalty * torch.eye(len(gram), dtype=gram.dtype)
-        weight = torch.linalg.solve(gram, centered.T @ (target - mean_target))
+        weight = torch.linalg.solve(gram, moments)
         self.second.weight.copy_(weight.T.float())
         self.second.bias.copy_((mean_target - mean_phi @ weight).float())
         self.gain.fill_(norm)
-        left = (target - mean_target - centered @ weight).pow(2).sum()
-        return float(1 - left / (target - mean_target).pow(2).sum())
+        left, whole = 0.0, 0.0
+        for own, target in pieces:
+            phi = self.features(own)
+            off = target.double() - mean_target
+            left += float((off - (phi.double() - mean_phi) @ weight).pow(2).sum())
+            whole += float(off.pow(2).sum())
+        return 1 - left / whole if whole else 0.0
 
 
 def _isometry(d: int, h: int) -> Tensor:

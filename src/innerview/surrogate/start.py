@@ -104,8 +104,10 @@ def fit_projectors(
         explained["part"] = projectors.part.fit(vectors.part[rows], part_titles[rows], norm=norm)
     if cases:
         vectors.add_cases([parts for parts, _ in cases])
-        case_rows = [vectors.case_row(parts) for parts, _ in cases]
-        wanted = torch.stack([_blend(titles, target.outcomes.rows(top)) for _, top in cases])
+        case_rows = torch.tensor([vectors.case_row(parts) for parts, _ in cases])
+        wanted = torch.empty(len(cases), h)
+        for at, (_, top) in enumerate(cases):
+            wanted[at] = _blend(titles, target.outcomes.rows(top))
         explained["case"] = projectors.case.fit(vectors.case[case_rows], wanted, norm=norm)
     model.projectors = projectors.to(next(model.language_model.parameters()).device)
     return explained

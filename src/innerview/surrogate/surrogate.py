@@ -59,6 +59,7 @@ from innerview.surrogate.packing import Batch, Tree, collate, pack_in_order, pac
 from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
 from innerview.surrogate.start import add_lora, fit_projectors
+from innerview.surrogate.store import RowStore, write_rows
 from innerview.surrogate.train import Progress, TrainSettings, TrainSummary, train
 from innerview.surrogate.trie import Trie, kept_trie
 from innerview.surrogate.understanding import Understanding
@@ -80,6 +81,9 @@ _TOLD = 24
 """Outcomes that are mentioned to one case, for the memory."""
 _WORTH_KEEPING = 5000
 """Titles from which on a trie is kept on disk: below, building it takes less than half a second."""
+_MOST_FITTED_CASES = 24_000
+"""Training cases that the projectors are fitted to: ten for each of their features, and then
+memory does not grow with the records."""
 _FEWEST_MEMORY_ROWS = 120
 """Fitted to fewer, the memory is noise: it explains nothing of prompts that were left out."""
 
@@ -107,7 +111,7 @@ class Surrogate:
 
     def align(
         self,
-        groups: Sequence[Sequence[Record]],
+        groups: Iterable[Sequence[Record]],
         settings: TrainSettings,
         *,
         folder: Path,
@@ -119,20 +123,16 @@ class Surrogate:
         A time budget in the settings covers all of it.
 
         Args:
-            groups: records in the order of training, those that share a context together.
+            groups: records in the order of training, those that share a context together; read
+                several times, so no iterator, but they need not be in memory.
             settings: of the training.
-            folder: for checkpoints and the log.
+            folder: for the packed rows, checkpoints and the log.
             features: width of the projectors' hidden layer.
             on_progress: called every few steps.
         """
         began = time.perf_counter()
         explained = self.start(groups, features=features, seed=settings.seed)
-        trees = (
-            tree
-            for group in groups
-            for tree in trees_of(group, self.encoder, self.vectors, max_tokens=settings.max_tokens)
-        )
-        rows = list(pack_rows(trees, max_tokens=settings.max_tokens))
+        rows, n_records = self._stored(groups, folder / "rows", max_tokens=settings.max_tokens)
         n = self._n_memory_rows(rows, settings)
         fitted = self._fitted_rows(groups, rows, n, settings)
         remembered = self.memorize(fitted, kept=folder / "memory.safetensors")
@@ -148,12 +148,37 @@ class Surrogate:
             "settings": asdict(settings),
             "projector_start": {k: round(v, 4) for k, v in explained.items()},
             "memory": remembered,
-            "n_records": sum(len(g) for g in groups),
+            "n_records": n_records,
         }
         return summary
 
+    def _stored(
+        self, groups: Iterable[Sequence[Record]], folder: Path, *, max_tokens: int
+    ) -> tuple[RowStore, int]:
+        """The records as packed rows on disk, and how many records; rows that are there already
+        are kept if they are of the very same records and would be packed the same."""
+        vocabulary = sorted(self.base.tokenizer.get_vocab().items())
+        how = (self.target.fingerprint, max_tokens, self.encoder.frame, vocabulary)
+        made_from = hashlib.sha256(repr(how).encode())
+        n_records = 0
+        for group in groups:
+            made_from.update(repr(group).encode())
+            n_records += len(group)
+        try:
+            return RowStore(folder, self.vectors, made_from=made_from.hexdigest()), n_records
+        except SurrogateError:
+            pass  # none there, or of other records, or damaged
+        trees = (
+            tree
+            for group in groups
+            for tree in trees_of(group, self.encoder, self.vectors, max_tokens=max_tokens)
+        )
+        rows = pack_rows(trees, max_tokens=max_tokens)
+        write_rows(folder, rows, self.vectors, made_from=made_from.hexdigest())
+        return RowStore(folder, self.vectors, made_from=made_from.hexdigest()), n_records
+
     def start(
-        self, groups: Sequence[Sequence[Record]], *, features: int, seed: int = 0
+        self, groups: Iterable[Sequence[Record]], *, features: int, seed: int = 0
     ) -> dict[str, float]:
         """Give a new surrogate its projectors, fitted in closed form to the training labels.
 
@@ -161,16 +186,16 @@ class Surrogate:
         """
         if not self.target.capabilities.vectors:
             return {}
-        cases = [
+        found = (
             (r.parts[: r.visible], r.label["top"])
             for group in groups
             for r in group
             if r.task == "retrieval"
-        ]
-        met = {one for group in groups for record in group for one in record.named}
+        )
+        cases = list(islice(found, _MOST_FITTED_CASES))
         return fit_projectors(
             self.target, self.model, self.encoder, self.vectors, cases,
-            met=met, features=features, seed=seed,
+            met=_met(groups), features=features, seed=seed,
         )  # fmt: skip
 
     def _n_memory_rows(self, rows: Sequence[Sequence[Tree]], settings: TrainSettings) -> int:
@@ -191,7 +216,7 @@ class Surrogate:
 
     def _fitted_rows(
         self,
-        groups: Sequence[Sequence[Record]],
+        groups: Iterable[Sequence[Record]],
         rows: Sequence[list[Tree]],
         n: int,
         settings: TrainSettings,
@@ -204,11 +229,11 @@ class Surrogate:
         order = np.random.default_rng(settings.seed).permutation(len(mixed))
         return [mixed[i] for i in order]
 
-    def _told(self, groups: Sequence[Sequence[Record]], settings: TrainSettings) -> Iterator[Tree]:
+    def _told(self, groups: Iterable[Sequence[Record]], settings: TrainSettings) -> Iterator[Tree]:
         """Windows, with outcomes mentioned as a judgement would; nothing is answered."""
         asker = self._askers[False]
-        met = sorted({one for group in groups for r in group for one in r.named})
-        known = [one for one in met if one in set(self.target.outcomes.ids)]
+        met = _met(groups)
+        known = [outcome for outcome in self.target.outcomes.ids if outcome in met]
         rng = np.random.default_rng(settings.seed)
         waiting: list[str] = []
         for group in groups:
@@ -666,6 +691,11 @@ class Surrogate:
 def _first_answers(batch: Batch) -> Tensor:
     """(A,) which answer ids are the first of their record."""
     return batch.answer_records.diff(prepend=batch.answer_records.new_tensor([-1])) != 0
+
+
+def _met(groups: Iterable[Sequence[Record]]) -> set[str]:
+    """Whatever training names."""
+    return {one for group in groups for record in group for one in record.named}
 
 
 def _named(record: Record, answers: Sequence[Any]) -> Any:

@@ -25,6 +25,7 @@ from innerview.surrogate.checkpoint import read_checkpoint, write_checkpoint
 from innerview.surrogate.log import append_log, cut_log
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Tree, collate
+from innerview.surrogate.store import RowStore
 from innerview.surrogate.vectors import VectorTable
 
 __all__ = ["Progress", "TrainSettings", "TrainSummary", "train"]
@@ -53,6 +54,9 @@ class TrainSettings:
     max_seconds: float | None = None
     """A budget of wall time; turned into steps by timing the first rows."""
     checkpoint_seconds: float = 300.0
+    checkpoint_activations: bool = False
+    """Compute layers again on the way back instead of keeping what is inside them: less memory,
+    more time, the same gradients."""
     seed: int = 0
 
 
@@ -83,14 +87,16 @@ class TrainSummary:
 
 
 class _Rows(Dataset[list[Tree]]):
-    def __init__(self, rows: Sequence[list[Tree]]) -> None:
-        self.rows = rows
+    """A stretch of the rows, which are repeated without end; each is read when it is needed."""
+
+    def __init__(self, rows: Sequence[list[Tree]], first: int, last: int) -> None:
+        self.rows, self.first, self.last = rows, first, last
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return max(0, self.last - self.first)
 
     def __getitem__(self, index: int) -> list[Tree]:
-        return self.rows[index]
+        return self.rows[(self.first + index) % len(self.rows)]
 
 
 def train(
@@ -107,7 +113,8 @@ def train(
 
     Args:
         model: the network, on its device.
-        rows: packed rows in the order of training; repeated if steps ask for more.
+        rows: packed rows in the order of training, of which a ``RowStore`` holds none in memory;
+            repeated if steps ask for more.
         vectors: the target's vectors.
         settings: one of ``max_steps`` and ``max_seconds`` bounds the training; else one pass. Steps
             for ``max_seconds`` are planned from the first few; if the rest is slower, the rate
@@ -135,12 +142,7 @@ def train(
         optimizer = _optimizer(model, settings)
         if state:
             state.restore_optimizer(optimizer)
-        wanted = [
-            rows[i % len(rows)]
-            for i in range(done * settings.rows_per_step, steps * settings.rows_per_step)
-        ]
-
-        dataset = _Rows(wanted)
+        dataset = _Rows(rows, done * settings.rows_per_step, steps * settings.rows_per_step)
 
         class _Trainer(Trainer):
             def _get_train_sampler(self, *_: Any) -> SequentialSampler:
@@ -195,6 +197,8 @@ def _prepared(model: SpliceModel, settings: TrainSettings) -> Iterator[None]:
     if model.projectors is not None:
         model.projectors.requires_grad_(settings.projector_learning_rate > 0)
     usual = model.causal.config._attn_implementation
+    if settings.checkpoint_activations:
+        model.causal.gradient_checkpointing_enable({"use_reentrant": False})
     if not torch.cuda.is_available():
         # With the masks of packed rows, matrix products beat the fused kernel on processors.
         model.causal.set_attn_implementation("eager")
@@ -203,6 +207,8 @@ def _prepared(model: SpliceModel, settings: TrainSettings) -> Iterator[None]:
             yield
     finally:
         model.causal.set_attn_implementation(usual)
+        if settings.checkpoint_activations:
+            model.causal.gradient_checkpointing_disable()
         model.eval()
 
 
@@ -280,8 +286,11 @@ class _Watch:
         self.model, self.settings, self.steps, self.done = model, settings, steps, done
         self.spent = spent
         self.optimizer, self.folder, self.on_progress = optimizer, folder, on_progress
-        self.sizes = [sum(len(t) for t in row) for row in rows]
-        self.examples = [sum(len(t.branches) for t in row) for row in rows]
+        if isinstance(rows, RowStore):
+            self.sizes, self.examples = rows.sizes, rows.examples
+        else:
+            self.sizes = [sum(len(t) for t in row) for row in rows]
+            self.examples = [sum(len(t.branches) for t in row) for row in rows]
         self.began = self.saved = time.perf_counter()
         self.last = cut_log(folder / "training.jsonl", done).get("task_loss", {})
 

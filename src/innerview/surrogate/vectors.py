@@ -50,6 +50,11 @@ class VectorTable:
         if new:
             self._case_tensor = None
 
+    @property
+    def case_parts(self) -> list[tuple[str, ...]]:
+        """The parts of every case added so far, in the order of their rows."""
+        return list(self._cases)
+
     def case_row(self, parts: Sequence[str]) -> int:
         """Row of a case's vector; computes it if it is new."""
         key = tuple(parts)
