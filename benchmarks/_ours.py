@@ -58,7 +58,8 @@ def train_ours(way: Way) -> Result:
             pad_id=surrogate.base.tokenizer.eos_token_id, folder=folder, on_progress=curve,
         )  # fmt: skip
         rates.append(matrix_rate(surrogate.model, tokens))
-        saved = sum(f.stat().st_size for f in (folder / "checkpoint").iterdir())
+        newest = max(folder.glob("checkpoint-*"))
+        saved = sum(f.stat().st_size for f in newest.iterdir())
         read = (rows[i % len(rows)] for i in range(summary.steps * settings.rows_per_step))
         flops = sum(flops_of_row(surrogate.model, row) for row in read)
     trained = sum(p.numel() for p in surrogate.model.parameters() if p.requires_grad)
