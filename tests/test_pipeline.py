@@ -10,9 +10,10 @@ import pytest
 from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import read_records
-from innerview.errors import BundleError
+from innerview.errors import BundleError, RunError
 from innerview.pipeline import _target as stage
 from innerview.pipeline import label, train_target
+from innerview.pipeline._align import _drop_stale
 from innerview.pipeline._stage import RunSettings
 from innerview.targets import load_bundle
 
@@ -131,3 +132,26 @@ def test_a_bundle_of_other_items_is_refused_before_anything_is_removed(
     with pytest.raises(BundleError, match="knows none of the"):
         _start(replace(settings, items=None, target=str(settings.out / "target")))
     assert load_bundle(settings.out / "target").outcomes.ids
+
+
+def test_a_training_under_way_is_dropped_only_for_another_one_and_not_in_silence(
+    tmp_path: Path,
+) -> None:
+    folder, said = tmp_path / "surrogate", []
+
+    def start(made_from: str) -> None:
+        _drop_stale(folder, made_from, lambda event: said.append(event.text))
+
+    start("one")
+    (folder / "checkpoint-00000001").mkdir()
+    start("one")
+    assert (folder / "checkpoint-00000001").exists() and not said
+    note = folder / "started.json"
+    whole = note.read_bytes()
+    note.write_bytes(whole.replace(b"one", b"onf"))
+    with pytest.raises(RunError, match=r"started.json: changed since it was written; remove"):
+        start("one")
+    note.write_bytes(whole)
+    start("two")
+    assert [path.name for path in folder.iterdir()] == ["started.json"]
+    assert said == ["what is there was made from something else; aligning anew"]
