@@ -10,13 +10,13 @@ import pytest
 from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import read_records
-from innerview.errors import BundleError
+from innerview.errors import BundleError, RunError
 from innerview.evaluation._tables import METHODS
 from innerview.evaluation.channels import CHANGES
 from innerview.evaluation.results import read_metrics
 from innerview.pipeline import Event, evaluate, label, report, train_target
 from innerview.pipeline import _target as stage
-from innerview.pipeline._align import neighbours
+from innerview.pipeline._align import TrainingGroups, _drop_stale
 from innerview.pipeline._stage import RunSettings
 from innerview.targets import load_bundle
 from surrogate.tiny import tiny_base
@@ -150,7 +150,7 @@ def tiny_run(settings: RunSettings, monkeypatch: pytest.MonkeyPatch) -> Path:
     # A quarter of twelve outcomes, so that there are some to ask about.
     mixture = MixtureSettings(heldout_outcome_frac=0.25)
     label(settings.out, lambda event: None, mixture=mixture, n_test=8)
-    groups = neighbours(read_records(settings.out / "records" / "train" / "records.parquet"))
+    groups = TrainingGroups(settings.out / "records" / "train" / "records.parquet")
     made = surrogates.Surrogate(tiny_base(), load_bundle(settings.out / "target"), lora_rank=4)
     made.start(groups, features=16)
     made.save(settings.out / "surrogate", provenance={})
@@ -179,3 +179,26 @@ def test_everyone_is_asked_and_the_channels_are_measured(tiny_run: Path) -> None
     )
     assert set(METHODS) - set(few["alignment"]) == {"unaligned", "in_context", "distilled"}
     assert "channels" not in few
+
+
+def test_a_training_under_way_is_dropped_only_for_another_one_and_not_in_silence(
+    tmp_path: Path,
+) -> None:
+    folder, said = tmp_path / "surrogate", []
+
+    def start(made_from: str) -> None:
+        _drop_stale(folder, made_from, lambda event: said.append(event.text))
+
+    start("one")
+    (folder / "checkpoint-00000001").mkdir()
+    start("one")
+    assert (folder / "checkpoint-00000001").exists() and not said
+    note = folder / "started.json"
+    whole = note.read_bytes()
+    note.write_bytes(whole.replace(b"one", b"onf"))
+    with pytest.raises(RunError, match=r"started.json: changed since it was written; remove"):
+        start("one")
+    note.write_bytes(whole)
+    start("two")
+    assert [path.name for path in folder.iterdir()] == ["started.json"]
+    assert said == ["what is there was made from something else; aligning anew"]

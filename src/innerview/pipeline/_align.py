@@ -25,8 +25,16 @@ from innerview.alignment.mixture import (
 from innerview.alignment.prose import prose_records
 from innerview.alignment.records import FORMS, Record, iter_records, write_records
 from innerview.alignment.tasks import Asker
-from innerview.files import discard_folder, recover_folder, write_whole
-from innerview.pipeline._stage import Event, Say, digest, finish, is_current, write_json
+from innerview.errors import RunError
+from innerview.files import (
+    BLANK_SEAL,
+    discard_folder,
+    is_sealed,
+    recover_folder,
+    seal,
+    write_whole,
+)
+from innerview.pipeline._stage import Event, Say, digest, finish, is_current
 from innerview.targets import BundleTarget, Case, load_bundle
 
 __all__ = ["TrainingGroups", "align", "label", "neighbours"]
@@ -138,7 +146,7 @@ def align(
     if (folder / "manifest.json").exists() and read_manifest(folder).get("made_from") == made_from:
         say(Event("align", "unchanged, kept"))
         return folder
-    _drop_stale(folder, made_from)
+    _drop_stale(folder, made_from, say)
     say(Event("align", f"loading {base}"))
     surrogate = Surrogate(load_base(base), target, lora_rank=settings.lora_rank, seed=seed)
     asker = Asker(target.outcomes, target.parts)
@@ -165,16 +173,23 @@ def align(
     return folder
 
 
-def _drop_stale(folder: Path, made_from: str) -> None:
-    """Remove checkpoints of a training on something else, and note what this one is on."""
+def _drop_stale(folder: Path, made_from: str, say: Say) -> None:
+    """Remove checkpoints of a training on something else, and note what this one is on.
+
+    Raises:
+        RunError: the note is damaged, and what the training was on is not known.
+    """
     note = folder / "started.json"
-    try:
-        started = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        started = None
-    if folder.exists() and started != made_from:
+    data = note.read_bytes() if note.exists() else None
+    if data is not None and not is_sealed(data):
+        raise RunError(f"{note}: changed since it was written; remove {folder} to align anew")
+    if data is not None and json.loads(data)["made_from"] == made_from:
+        return
+    if folder.exists():
+        say(Event("align", "what is there was made from something else; aligning anew"))
         discard_folder(folder)
-    write_json(note, made_from)
+    fresh = seal(json.dumps({"made_from": made_from, "seal": BLANK_SEAL}, indent=1).encode())
+    write_whole(note, lambda beside: beside.write_bytes(fresh))
 
 
 def _own_answers(surrogate: Any, asker: Asker, run: Path, say: Say) -> list[tuple[str, str]]:
