@@ -35,7 +35,6 @@ __all__ = [
     "Memory",
     "Places",
     "apply_memory",
-    "fits",
     "memory_from_tensors",
     "memory_to_tensors",
     "n_places",
@@ -90,7 +89,7 @@ class Memory:
         explained: how much of the vectors' variance is explained where nothing was fitted.
         places: (n, h) float32, the directions of the hidden state that are written to.
         weights: (3c + 1,) float32, from products of case and mention, the mention, the case, and
-            one to how well they fit.
+            one to how well they fit; learned anew for what is read (``understanding.py``).
         unit: (1,) float32, length of one standard deviation of a written number.
     """
 
@@ -223,16 +222,6 @@ def read_numbers(model: SpliceModel, memory: Memory, batch: Batch, spots: Tensor
     at = Places.of(memory.places, (len(memory.places) - 3) // 4)
     states = stream.hidden[spots[:, 0], spots[:, 1]].float().cpu()
     return states @ torch.cat([at.case, at.before]).T / memory.unit
-
-
-def fits(memory: Memory, cases: Tensor, mentions: Tensor) -> Tensor:
-    """(N, O) how well each of (O, n) mentions fits each of (N, n) cases, as the memory compares
-    them."""
-    n = cases.shape[1]
-    products, linear, _, _ = torch.split(memory.weights, [n, n, n, 1])
-    # What depends on the case alone is the same for all that could be mentioned.
-    fit: Tensor = (cases * products + linear) @ mentions.T
-    return fit
 
 
 def _last(n_layers: int) -> int:

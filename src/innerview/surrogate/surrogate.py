@@ -72,8 +72,9 @@ _VERSION = 2
 """2: the manifest is sealed."""
 _PROSE_TOKENS = 320
 _N_RETRIEVED, _N_CANDIDATES = 5, 20
-_N_LISTED = 50
-"""Outcomes that are judged where the memory tells which could fit."""
+_COMPARED_PER_ROW = 2
+"""Training questions that comparing a case with outcomes is learned from, per row that the memory
+is fitted to: together they take about as long."""
 _JUDGED = ("interest", "ranking", "attribution")
 _MEMORY_FRAC = 0.25
 """Of a time budget, for writing the memory."""
@@ -135,7 +136,12 @@ class Surrogate:
         rows, n_records = self._stored(groups, folder / "rows", max_tokens=settings.max_tokens)
         n = self._n_memory_rows(rows, settings)
         fitted = self._fitted_rows(groups, rows, n, settings)
-        remembered = self.memorize(fitted, kept=folder / "memory.safetensors")
+        asked = (r for group in groups for r in group if r.task == "retrieval" and r.parts)
+        remembered = self.memorize(
+            fitted,
+            compared=list(islice(asked, _COMPARED_PER_ROW * len(fitted))),
+            kept=folder / "memory.safetensors",
+        )
         if settings.max_seconds is not None:
             left = settings.max_seconds - (time.perf_counter() - began)
             settings = replace(settings, max_seconds=max(1.0, left))
@@ -249,11 +255,14 @@ class Surrogate:
                 max_tokens=settings.max_tokens, with_answer=False,
             )  # fmt: skip
 
-    def memorize(self, rows: Sequence[Sequence[Tree]], *, kept: Path) -> dict[str, float]:
+    def memorize(
+        self, rows: Sequence[Sequence[Tree]], *, kept: Path, compared: Sequence[Record] = ()
+    ) -> dict[str, float]:
         """Write what the target knows into the base weights, fitted to packed training rows.
 
         Args:
             rows: to fit to; nothing is written where there are none.
+            compared: retrieval questions of training, to learn from which outcomes fit a case.
             kept: a file for what was written, also if that is nothing; if it exists, the same is
                 written again, so that a training which goes on does so on the same weights.
 
@@ -283,6 +292,8 @@ class Surrogate:
                 f"remove {kept.parent} and align the surrogate anew"
             )
         memory = self.memory = self._fit_memory(rows) if rows else Memory()
+        if memory.edits and compared:
+            self._reader.learn(compared)
         data = save_sealed(
             memory_to_tensors(memory), notes={"explained": json.dumps(memory.explained)}
         )
@@ -480,11 +491,12 @@ class Surrogate:
         interest the probability of yes; item_title, item_similar and attribution one id; other
         tasks text.
 
-        A language model judges better than it names. So retrieval judges, as in the interest task,
-        the outcomes that fit what was understood of the case; ranking goes by judgement alone; the
-        part that matters most is the one which, kept alone, speaks most for the outcome; and a
-        slot stands for the outcome whose title is understood to mean the same. Without a memory,
-        outcomes are named, the likeliest titles first.
+        A language model judges better than it names, and has understood more than it says. So
+        rankings are orders of judgements, as in the interest task, and with a memory retrieval
+        gives the outcomes that fit what was understood of the case; the part that matters most is
+        the one which, kept alone, fits the outcome best; and a slot stands for the outcome whose
+        title is understood to mean the same. Without a memory, titles are named by beam search
+        and weighed by judgements, and parts are judged.
         """
         values: list[Any] = [None] * len(records)
         understood = self._understood(records)
@@ -496,7 +508,11 @@ class Surrogate:
         for i, own in zip(told, said, strict=True):
             answers = [next(decoded) for _ in own]
             values[i] = _named(records[i], answers)
-        judged = [i for i, r in enumerate(records) if r.task in {*_JUDGED, "retrieval"}]
+        judged = [
+            i
+            for i, r in enumerate(records)
+            if r.task in {*_JUDGED, "retrieval"} and i not in understood
+        ]
         asked = [self._judgements(records[i], values[i]) for i in judged]
         odds = iter(self._odds([question for own in asked for question in own]))
         for i, own in zip(judged, asked, strict=True):
@@ -512,24 +528,29 @@ class Surrogate:
         }
 
     def _understood(self, records: Sequence[Record]) -> dict[int, Any]:
-        """By place, what needs no words to be found: shortlists for retrieval, all as likely as
-        each other before they are judged, and the outcomes that slots stand for. Nothing without
-        a memory."""
+        """By place, what needs no words to be found: the outcomes that fit a case best, the part
+        that fits an outcome best, and the outcomes that slots stand for. Nothing without a
+        memory."""
         if not self.memory.edits:
             return {}
-        reader = self._reader
-        listed = [i for i, r in enumerate(records) if r.task == "retrieval" and r.parts]
-        lists = reader.shortlists([records[i] for i in listed], size=_N_LISTED) if listed else []
-        found: dict[int, Any] = {
-            i: [(outcome, 0.0) for outcome in own] for i, own in zip(listed, lists, strict=True)
-        }
-        tasks = {"item_title"} | ({"history"} if self._parts_are_outcomes else set())
-        named = [i for i, r in enumerate(records) if r.task in tasks]
-        asked = [self._sayings(records[i]) for i in named]
-        meant = iter(reader.meant([question for own in asked for question in own]))
-        for i, own in zip(named, asked, strict=True):
-            answers = [next(meant) for _ in own]
-            found[i] = _named(records[i], answers)
+        reader, found = self._reader, dict[int, Any]()
+        named = {"item_title"} | ({"history"} if self._parts_are_outcomes else set())
+        asked = [i for i, r in enumerate(records) if r.task == "retrieval" and r.parts]
+        if asked:
+            best = reader.best([records[i] for i in asked], size=_N_RETRIEVED)
+            found |= zip(asked, best, strict=True)
+        asked = [i for i, r in enumerate(records) if r.task == "attribution"]
+        if asked:
+            questions = [self._judgements(records[i], None) for i in asked]
+            fit = iter(reader.fit_of([q for own in questions for q in own]))
+            for i, own in zip(asked, questions, strict=True):
+                found[i] = self._verdict(records[i], None, [next(fit) for _ in own])
+        asked = [i for i, r in enumerate(records) if r.task in named]
+        if asked:
+            questions = [self._sayings(records[i]) for i in asked]
+            meant = iter(reader.meant([q for own in questions for q in own]))
+            for i, own in zip(asked, questions, strict=True):
+                found[i] = _named(records[i], [next(meant) for _ in own])
         return found
 
     @property

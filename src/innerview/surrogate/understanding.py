@@ -2,16 +2,16 @@
 
 The memory writes numbers into places of the hidden state that nothing else reaches
 (``memory.py``). They can be read there, before any answer is spoken: which outcomes fit a case as
-the surrogate has understood it, and which title it understands to mean what a slot holds. The
-target is not asked, and its vectors are not looked at: a title means what the surrogate reads
-there.
+the surrogate has understood it, which part alone fits an outcome best, and which title it
+understands to mean what a slot holds. The target is not asked, and its vectors are not looked at: a
+title means what the surrogate reads there.
 
 Axes: N questions, O outcomes, n numbers of a vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -19,12 +19,15 @@ from torch import Tensor
 
 from innerview.alignment.records import Form, Record
 from innerview.alignment.tasks import Asker, Context
-from innerview.surrogate.memory import Memory, fits, read_numbers
+from innerview.surrogate.memory import Memory, read_numbers
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
 from innerview.targets.protocol import Target
 
 __all__ = ["Understanding"]
+
+_EPOCHS, _BATCH, _RATE = 25, 100, 0.02
+_WEIGHT_DECAY = 1e-4
 
 Reader = Callable[[Batch, Tensor], Tensor]
 """What is found at some positions (N, 2) of a batch."""
@@ -45,18 +48,62 @@ class Understanding:
         self.n = len(memory.places) // 4
         self._titles: dict[Form, Tensor] = {}
 
-    def shortlists(self, records: Sequence[Record], *, size: int) -> list[list[str]]:
+    def learn(self, records: Sequence[Record], *, seed: int = 0) -> None:
+        """Weigh products of case and outcome so that the target's first outcomes fit best.
+
+        Cross-entropy over all outcomes, with shares that fall as one over the rank; the memory's
+        own weights, fitted to yes and no, tell good outcomes from bad ones but not the best from
+        the good.
+
+        Args:
+            records: retrieval questions of training, of any form.
+            seed: of their order.
+        """
+        cases = self._numbers(records)[:, : self.n]
+        rows = {one: row for row, one in enumerate(self.target.outcomes.ids)}
+        weights = self.memory.weights[: 2 * self.n].clone().requires_grad_()
+        adam = torch.optim.Adam([weights], lr=_RATE)
+        rng = np.random.default_rng(seed)
+        forms = sorted({r.form for r in records})
+        own = {form: [i for i, r in enumerate(records) if r.form == form] for form in forms}
+        for _ in range(_EPOCHS):
+            for form in forms:
+                order = rng.permutation(own[form])
+                for start in range(0, len(order), _BATCH):
+                    chosen = order[start : start + _BATCH]
+                    told = [records[i] for i in chosen]
+                    fit = _fit(weights, cases[chosen], self._outcomes(form))
+                    loss = _cross_entropy(fit, told, rows)
+                    loss = loss + _WEIGHT_DECAY * weights.square().sum()
+                    (weights.grad,) = torch.autograd.grad(loss, weights)
+                    adam.step()
+        self.memory.weights = torch.cat([weights.detach(), torch.zeros(self.n + 1)])
+
+    def best(self, records: Sequence[Record], *, size: int) -> list[tuple[str, ...]]:
         """For each question about a case, the outcomes that fit best what was understood of it,
         best first, without its own parts."""
         cases = self._numbers(records)[:, : self.n]
-        found: list[list[str]] = []
+        found: list[tuple[str, ...]] = []
         for record, case in zip(records, cases, strict=True):
             seen = set(record.parts[: record.visible])
-            fit = fits(self.memory, case[None], self._outcomes(record.form))[0]
-            best = fit.topk(min(len(fit), size + len(seen))).indices.tolist()
-            ids = (self.target.outcomes.ids[row] for row in best)
-            found.append([one for one in ids if one not in seen][:size])
+            fit = self._fits(case[None], record.form)[0]
+            rows = fit.topk(min(len(fit), size + len(seen))).indices.tolist()
+            ids = (self.target.outcomes.ids[row] for row in rows)
+            found.append(tuple([one for one in ids if one not in seen][:size]))
         return found
+
+    def fit_of(self, records: Sequence[Record]) -> list[float]:
+        """How well the outcome that a judgement is about fits what was understood of its case."""
+        cases = self._numbers(records)[:, : self.n]
+        rows = self.target.outcomes.rows([r.label["outcome"] for r in records])
+        return [
+            float(self._fits(case[None], record.form)[0, row])
+            for record, case, row in zip(records, cases, rows, strict=True)
+        ]
+
+    def _fits(self, cases: Tensor, form: Form) -> Tensor:
+        """(N, O) how well each outcome fits each of (N, n) cases."""
+        return _fit(self.memory.weights[: 2 * self.n], cases, self._outcomes(form))
 
     def meant(self, records: Sequence[Record]) -> list[str]:
         """For each question that ends in a slot, the outcome whose title is understood to mean most
@@ -82,3 +129,25 @@ class Understanding:
         return self.at_answers(
             records, lambda batch, spots: read_numbers(self.model, self.memory, batch, spots)
         )
+
+
+def _fit(weights: Tensor, cases: Tensor, outcomes: Tensor) -> Tensor:
+    """(N, O) from (2n,) weights of products and of the outcome's own numbers.
+
+    What depends on the case alone is the same for all outcomes, and left out.
+    """
+    products, linear = weights.chunk(2)
+    fit: Tensor = (cases * products + linear) @ outcomes.T
+    return fit
+
+
+def _cross_entropy(fit: Tensor, records: Sequence[Record], rows: Mapping[str, int]) -> Tensor:
+    """Mean over records, in nats; a case's own parts are no answers."""
+    truth, gone = torch.zeros_like(fit), torch.zeros_like(fit)
+    for at, record in enumerate(records):
+        top = record.label["top"]
+        truth[at, [rows[one] for one in top]] = 1 / torch.arange(1, len(top) + 1)
+        gone[at, [rows[p] for p in record.parts[: record.visible] if p in rows]] = -torch.inf
+    truth = truth / truth.sum(1, keepdim=True)
+    log_shares = torch.log_softmax(fit + gone, dim=1)
+    return -(truth * log_shares.masked_fill(truth == 0, 0.0)).sum(1).mean()
