@@ -95,11 +95,14 @@ class Understanding:
     def fit_of(self, records: Sequence[Record]) -> list[float]:
         """How well the outcome that a judgement is about fits what was understood of its case."""
         cases = self._numbers(records)[:, : self.n]
-        rows = self.target.outcomes.rows([r.label["outcome"] for r in records])
-        return [
-            float(self._fits(case[None], record.form)[0, row])
-            for record, case, row in zip(records, cases, rows, strict=True)
-        ]
+        found = [0.0] * len(records)
+        for form in {r.form for r in records}:
+            own = [i for i, r in enumerate(records) if r.form == form]
+            asked = list(dict.fromkeys(records[i].label["outcome"] for i in own))
+            fit = _fit(self.memory.weights[: 2 * self.n], cases[own], self._read(form, asked))
+            for i, row in zip(own, fit.tolist(), strict=True):
+                found[i] = row[asked.index(records[i].label["outcome"])]
+        return found
 
     def _fits(self, cases: Tensor, form: Form) -> Tensor:
         """(N, O) how well each outcome fits each of (N, n) cases."""
@@ -118,11 +121,20 @@ class Understanding:
     def _outcomes(self, form: Form) -> Tensor:
         """(O, n) what is understood by each outcome, as a form mentions it, apart from any case."""
         if form not in self._titles:
-            judged = [(outcome, True) for outcome in self.target.outcomes.ids]
-            asker = Asker(self.target.outcomes, self.target.parts)
-            records = asker.interest(Context("", (), 0), form, judged, np.random.default_rng(0))
-            self._titles[form] = self._numbers(records)[:, self.n :]
+            self._titles[form] = self._mentions(form, self.target.outcomes.ids)
         return self._titles[form]
+
+    def _read(self, form: Form, outcomes: Sequence[str]) -> Tensor:
+        """The same of some outcomes; only those are read."""
+        if form in self._titles:
+            return self._titles[form][list(self.target.outcomes.rows(outcomes))]
+        return self._mentions(form, outcomes)
+
+    def _mentions(self, form: Form, outcomes: Sequence[str]) -> Tensor:
+        judged = [(outcome, True) for outcome in outcomes]
+        asker = Asker(self.target.outcomes, self.target.parts)
+        records = asker.interest(Context("", (), 0), form, judged, np.random.default_rng(0))
+        return self._numbers(records)[:, self.n :]
 
     def _numbers(self, records: Sequence[Record]) -> Tensor:
         """(N, 2n) the case and the last mention, as understood where each answer begins."""

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from innerview.alignment.records import Record
+from innerview.alignment.tasks import Asker
+from innerview.surrogate.surrogate import Surrogate
+from innerview.surrogate.understanding import Understanding, _cross_entropy, _fit
+
+from .test_memory import _deep, _records, _rows
+from .test_memory import _fit as write
+
+
+@pytest.fixture(scope="module")
+def groups() -> list[list[Record]]:
+    return _records(40)
+
+
+@pytest.fixture(scope="module")
+def remembering(groups: list[list[Record]]) -> Surrogate:
+    surrogate = _deep()
+    surrogate.memory = write(surrogate, _rows(surrogate, groups))
+    return surrogate
+
+
+def _retrieval(groups: list[list[Record]], form: str) -> list[Record]:
+    return [r for g in groups for r in g if r.task == "retrieval" and r.form == form]
+
+
+def test_learning_to_compare_puts_the_targets_first_outcomes_further_ahead(
+    remembering: Surrogate, groups: list[list[Record]]
+) -> None:
+    asked = _retrieval(groups, "intention")
+    reader = remembering._reader
+
+    def loss() -> float:
+        rows = {one: row for row, one in enumerate(remembering.target.outcomes.ids)}
+        fit = torch.cat(
+            [reader._fits(c[None], "intention") for c in reader._numbers(asked)[:, : reader.n]]
+        )
+        return float(_cross_entropy(fit, asked, rows))
+
+    kept = remembering.memory.weights
+    before = loss()
+    reader.learn(asked)
+    after = loss()
+    again = remembering.memory.weights
+    remembering.memory.weights = kept
+    reader.learn(asked)
+    assert after < before
+    assert torch.equal(remembering.memory.weights, again)
+
+
+def test_best_are_outcomes_that_the_case_does_not_hold(
+    remembering: Surrogate, groups: list[list[Record]]
+) -> None:
+    asked = [r for g in groups for r in g if r.task == "retrieval"]
+    for record, best in zip(asked, remembering._reader.best(asked, size=5), strict=True):
+        assert len(set(best)) == len(best) == 5
+        assert not set(best) & set(record.parts[: record.visible])
+
+
+def test_a_slot_stands_for_the_outcome_whose_title_means_most_nearly_the_same(
+    remembering: Surrogate,
+) -> None:
+    target, memory = remembering.target, remembering.memory
+    n, ids = len(memory.places) // 4, remembering.target.outcomes.ids
+    generator = torch.Generator().manual_seed(0)
+    titles = torch.randn(len(ids), n, generator=generator)
+    noise = 0.3 * torch.randn(len(ids), n, generator=generator)
+    held = torch.cat([torch.zeros(len(ids), n), titles + noise], dim=1)
+    told = iter([held, torch.cat([titles, 2 * titles], dim=1)])  # the slots, then the titles
+    reader = Understanding(remembering.model, memory, target, lambda *_: next(told))
+    asked = Asker(target.outcomes, target.parts).item_titles(ids, np.random.default_rng(0))
+    assert reader.meant(asked) == list(ids)
+    assert reader.meant([]) == []
+
+
+def test_fits_leave_out_what_depends_on_the_case_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    cases, outcomes = torch.randn(3, 4, generator=generator), torch.randn(5, 4, generator=generator)
+    weights = torch.randn(8, generator=generator)
+    wanted = torch.einsum("nk,ok,k->no", cases, outcomes, weights[:4]) + outcomes @ weights[4:]
+    torch.testing.assert_close(_fit(weights, cases, outcomes), wanted)
+
+
+def test_what_was_learned_is_kept_with_the_memory(
+    groups: list[list[Record]], tmp_path: Path
+) -> None:
+    asked, kept = _retrieval(groups, "intention")[:20], tmp_path / "memory.safetensors"
+    one, other = _deep(), _deep()
+    one.memorize(_rows(one, groups), kept=kept, compared=asked)
+    other.memorize(_rows(other, groups), kept=kept, compared=asked)
+    assert torch.equal(one.memory.weights, other.memory.weights)
+    assert not one.memory.weights[-1]
