@@ -14,7 +14,7 @@ from innerview.errors import InnerviewWarning, SurrogateError
 from innerview.surrogate import surrogate as module
 from innerview.surrogate.checkpoint import trained_tensors
 from innerview.surrogate.packing import collate, pack_rows, trees_of
-from innerview.surrogate.projector import Projector
+from innerview.surrogate.projector import Projector, ProjectorSet
 from innerview.surrogate.surrogate import Surrogate
 from innerview.surrogate.train import TrainSettings
 from innerview.testing import ScriptedTarget
@@ -252,6 +252,19 @@ def test_a_projector_can_be_fitted_to_a_single_vector() -> None:
     assert projector.fit(vector, wanted, norm=3.0) == 0.0
     # All of it is what the network says: a single vector has no standard units.
     torch.testing.assert_close(projector(vector).norm(), torch.tensor(3.0 * 0.5**0.5))
+
+
+@pytest.mark.parametrize("n_outcomes", [4, 40])
+def test_fewer_numbers_than_a_vector_has_are_its_principal_components(n_outcomes: int) -> None:
+    vectors = torch.randn(n_outcomes, 8, generator=torch.Generator().manual_seed(0))
+    projectors = ProjectorSet(8, 32, shared_parts=True, features=16, numbers=6)
+    projectors.outcome.fit(vectors, torch.randn(n_outcomes, 32), norm=3.0)
+    projectors.reduce(vectors)
+    basis, standard = projectors.case.basis, projectors.outcome.standard(vectors)
+    assert torch.equal(basis, projectors.outcome.basis)
+    torch.testing.assert_close(basis.T @ basis, torch.eye(6), atol=1e-5, rtol=0)
+    wanted = torch.linalg.svdvals(standard)[:6].square().sum()
+    torch.testing.assert_close((standard @ basis).square().sum(), wanted)
 
 
 def test_a_projector_keeps_the_angles_between_vectors() -> None:

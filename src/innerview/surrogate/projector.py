@@ -183,9 +183,10 @@ class ProjectorSet(nn.Module):
         basis = self.outcome.basis
         if basis.shape[0] > basis.shape[1]:
             standard = self.outcome.standard(outcomes)
-            main = torch.linalg.svd(standard, full_matrices=False).Vh[: basis.shape[1]]
+            # By rising variance; complete also where there are fewer outcomes than numbers.
+            main = torch.linalg.eigh(standard.T @ standard).eigenvectors.flip(1)
             for projector in (self.case, self.part, self.outcome):
-                projector.basis.copy_(main.T)
+                projector.basis.copy_(main[:, : basis.shape[1]])
 
     @property
     def straight_unit(self) -> float:
