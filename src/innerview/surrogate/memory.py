@@ -3,14 +3,16 @@
 A language model has never heard of the target's vectors, and gradient steps on answers teach it
 thousands of titles only slowly. But the vectors are known, and the feed-forward layers of a
 language model are key-value memories that can be written by least squares (MEMIT, Meng et al.,
-arXiv 2210.07229). So where a title or a slot has been read, a few of the lower layers add that
-thing's vector to the hidden state. A few attention heads of the next layer hand it to the token
-behind; some of the layer above average what the parts' ends were handed, and read the case's vector
-off it; the layer above that compares the case with what was just mentioned. Titles and slots then
-mean the same, in one place that every task can use, and training has to learn to speak about it.
+arXiv 2210.07229). So where a title has been read, a few of the lower layers add that thing's vector
+to the hidden state; a slot carries its own. A head of the next layer hands it to the token behind,
+and another hands a case's slot to all that follow; heads of the layer above average what the parts'
+ends were handed, and read the case's vector off it, where no slot has told it; the layer above that
+compares the case with what was just mentioned. Titles and slots then mean the same, in one place
+that every task can use, and training has to learn to speak about it.
 
-Everything is fitted on the surrogate's own hidden states of training prompts, layer by layer, in
-one forward pass. What is written are additions of low rank to frozen weights.
+All this is written in places, directions of the hidden state, that nothing else reaches: what is
+written stays as it is to the last layer. It is fitted on the surrogate's own hidden states, layer
+by layer, in one forward pass. What is written are additions of low rank to frozen weights.
 
 Axes: B rows, T tokens, N fitted positions, m inner width of a feed-forward layer, h width,
 c numbers written per position.
@@ -149,9 +151,7 @@ def reserve(model: SpliceModel, places: Tensor) -> None:
     if model.projectors is not None:
         at = Places.of(places, model.projectors.settings["numbers"])
         model.projectors.case.carry_on(at.case, at.own[0], places)
-        for projector in {
-            id(p): p for p in (model.projectors.part, model.projectors.outcome)
-        }.values():
+        for projector in dict.fromkeys((model.projectors.part, model.projectors.outcome)):
             projector.carry_on(at.slot, torch.zeros_like(at.own[0]), places)
 
 
@@ -216,6 +216,8 @@ def read_numbers(model: SpliceModel, memory: Memory, batch: Batch, spots: Tensor
     are not run.
     """
     layers = model.causal.model.layers
+    device = next(model.language_model.parameters()).device
+    batch = Batch(**{name: tensor.to(device) for name, tensor in batch.as_dict().items()})
     stream = Stream(model, batch, 0)
     for layer in layers[: _last(len(layers)) + 3]:
         stream.run(layer, layer)

@@ -42,7 +42,7 @@ class Stream:
 
     def _arguments(self) -> dict[str, Any]:
         mask = self.batch.attention_mask
-        bias = torch.zeros(mask.shape, dtype=self.hidden.dtype)
+        bias = torch.zeros(mask.shape, dtype=self.hidden.dtype, device=mask.device)
         return {
             "attention_mask": bias.masked_fill(~mask, torch.finfo(bias.dtype).min),
             "position_embeddings": self.rotary,
