@@ -13,6 +13,7 @@ from innerview.alignment.records import Record
 from innerview.errors import InnerviewWarning, SurrogateError
 from innerview.surrogate import surrogate as module
 from innerview.surrogate.checkpoint import trained_tensors
+from innerview.surrogate.manifest import sealed_manifest
 from innerview.surrogate.packing import collate, pack_rows, trees_of
 from innerview.surrogate.projector import Projector, ProjectorSet
 from innerview.surrogate.surrogate import Surrogate
@@ -226,7 +227,7 @@ def test_a_manifest_that_leaves_its_folder_is_refused(
     path = saved / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["sha256"][name] = "0"
-    path.write_bytes(module.sealed_manifest(manifest))
+    path.write_bytes(sealed_manifest(manifest))
     with pytest.raises(SurrogateError, match="outside its folder"):
         Surrogate.load(saved, target)
 

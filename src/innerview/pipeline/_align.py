@@ -128,7 +128,8 @@ def align(
 ) -> Path:
     """Train the surrogate on the records; goes on where a killed training stopped."""
     from innerview.surrogate.base import load_base
-    from innerview.surrogate.surrogate import Surrogate, read_manifest
+    from innerview.surrogate.manifest import read_manifest
+    from innerview.surrogate.surrogate import Surrogate
     from innerview.surrogate.train import Progress, TrainSettings
 
     target = load_bundle(run / "target")

@@ -25,12 +25,8 @@ from innerview.alignment.tasks import NO, YES, Asker
 from innerview.data.tables import Catalogue
 from innerview.errors import SurrogateError
 from innerview.files import (
-    BLANK_SEAL,
-    is_sealed,
     recover_folder,
     room_for,
-    seal,
-    sha256_of,
     whole_folder,
     write_whole,
 )
@@ -48,6 +44,7 @@ from innerview.surrogate.decode import (
     Sentences,
     decode,
 )
+from innerview.surrogate.manifest import VERSION, read_manifest, sealed_manifest
 from innerview.surrogate.memory import (
     Memory,
     apply_memory,
@@ -66,10 +63,8 @@ from innerview.surrogate.understanding import Understanding
 from innerview.surrogate.vectors import VectorTable
 from innerview.targets.protocol import Target
 
-__all__ = ["Surrogate", "read_manifest", "sealed_manifest"]
+__all__ = ["Surrogate"]
 
-_VERSION = 2
-"""2: the manifest is sealed."""
 _PROSE_TOKENS = 320
 _N_RETRIEVED, _N_CANDIDATES = 5, 20
 _COMPARED_PER_ROW = 2
@@ -337,7 +332,7 @@ class Surrogate:
         """
         files = self._files()
         manifest = {
-            "version": _VERSION,
+            "version": VERSION,
             "base": self.base.name,
             "lora_rank": self.lora_rank,
             "projectors": self.model.projectors.settings if self.model.projectors else None,
@@ -740,40 +735,3 @@ def _packed(tensors: Mapping[str, Tensor]) -> bytes:
         {k: v.detach().to(torch.bfloat16).contiguous().cpu() for k, v in tensors.items()}
     )
     return packed
-
-
-def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:
-    """The text of a manifest, with a hash of itself: what it says must not change unseen either."""
-    unsealed = {**manifest, "seal": BLANK_SEAL}
-    return seal(json.dumps(unsealed, indent=1, ensure_ascii=False).encode())
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a saved surrogate, all of whose files are what they were when it was saved.
-
-    Raises:
-        SurrogateError: names the file that is missing, changed or of another version.
-    """
-    path, anew = folder / "manifest.json", f"remove {folder} and align the surrogate anew"
-    try:
-        data = path.read_bytes()
-        manifest: dict[str, Any] = json.loads(data)
-        version, hashes = manifest["version"], dict(manifest["sha256"])
-        base, target, rank = manifest["base"], manifest["target"], manifest["lora_rank"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SurrogateError(f"{path} is no manifest of a surrogate: {error!r}; {anew}") from None
-    if version != _VERSION:
-        raise SurrogateError(
-            f"{path} has version {version!r}; this Innerview reads {_VERSION}; {anew}"
-        )
-    if not is_sealed(data):
-        raise SurrogateError(f"{path} was changed since it was saved; {anew}")
-    if not (isinstance(base, str) and isinstance(target, str) and isinstance(rank, int)):
-        raise SurrogateError(f"{path}: base, target or lora_rank has the wrong type")
-    for name, wanted in hashes.items():
-        file = folder / name
-        if ".." in Path(name).parts or Path(name).is_absolute() or file.is_symlink():
-            raise SurrogateError(f"{path} names a file outside its folder: {name!r}")
-        if not file.is_file() or sha256_of(file) != wanted:
-            raise SurrogateError(f"{file} is missing or changed since it was saved; {anew}")
-    return manifest
