@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from innerview.alignment.records import Record
 from innerview.errors import SurrogateError
+from innerview.files import sha256_of
 from innerview.surrogate import surrogate as module
 from innerview.surrogate.packing import Branch, Tree, pack_rows, trees_of
 from innerview.surrogate.prompts import Encoded, SlotRef
@@ -121,7 +122,7 @@ def test_a_store_that_does_not_fit_together_is_refused(
     else:
         np.save(path, values)
     manifest = json.loads((store / "manifest.json").read_text())
-    manifest["sha256"][name] = module.sha256_of(path)
+    manifest["sha256"][name] = sha256_of(path)
     (store / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(SurrogateError, match=message):
         list(RowStore(store, _table(), made_from="x"))
