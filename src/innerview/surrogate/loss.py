@@ -15,6 +15,9 @@ __all__ = ["answer_losses"]
 
 _CHUNK = 64
 """Rows of logits at a time: 12 MB in float32 for a vocabulary of 49,152, near the cache's size."""
+_MULTIPLE = 16
+"""Rows of the last chunk are that many times some number, so that few shapes of it are met: a
+matrix product may keep something for each."""
 
 
 def answer_losses(
@@ -45,7 +48,8 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, *truths: Tensor) -> Tensor:
         rows, ids, shares = truths
-        states = states.to(weight.dtype)
+        n = len(states)
+        states = nn.functional.pad(states.to(weight.dtype), (0, 0, 0, -n % _MULTIPLE))
         losses = torch.zeros(len(states), device=states.device)
         gradient = torch.empty_like(states)
         starts = torch.arange(0, len(states) + _CHUNK, _CHUNK, device=rows.device)
@@ -60,8 +64,8 @@ class _Fused(torch.autograd.Function):
             probabilities = logits.sub_(normalizer[:, None]).exp_()
             probabilities.index_put_((own, tokens), -share, accumulate=True)
             gradient[here] = probabilities.to(weight.dtype) @ weight
-        ctx.save_for_backward(gradient)
-        return losses
+        ctx.save_for_backward(gradient[:n])
+        return losses[:n]
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None, None, None]:

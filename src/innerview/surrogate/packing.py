@@ -221,12 +221,21 @@ class _Rows:
                 self.anchors.append((row, place, *self._locate(anchor, -1)))
 
 
-def collate(rows: Sequence[Sequence[Tree]], vectors: VectorTable, *, pad_id: int) -> Batch:
+def collate(
+    rows: Sequence[Sequence[Tree]], vectors: VectorTable, *, pad_id: int, multiple: int = 1
+) -> Batch:
     """Lay packed rows out as tensors; rows are padded to the longest of them.
 
     Padding attends to itself alone and nothing attends to padding.
+
+    Args:
+        rows: packed.
+        vectors: what slots hold.
+        pad_id: any token id.
+        multiple: of how many tokens a row is, so that not every batch has a width of its own.
     """
-    width = max(sum(len(t) for t in row) for row in rows)
+    longest = max(sum(len(t) for t in row) for row in rows)
+    width = -(-longest // multiple) * multiple
     shape = (len(rows), width)
     input_ids = torch.full(shape, pad_id, dtype=torch.int64)
     position_ids = torch.zeros(shape, dtype=torch.int64)

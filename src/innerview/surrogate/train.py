@@ -31,6 +31,12 @@ from innerview.surrogate.vectors import VectorTable
 __all__ = ["Progress", "TrainSettings", "TrainSummary", "train"]
 
 
+_MULTIPLE = 16
+"""Tokens; rows of a batch are that many times some number. oneDNN keeps its kernels for every shape
+that it has met: with a width of its own for every batch, memory grew by 13 MB a step
+(docs/experiments.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """Settings of one training."""
@@ -134,7 +140,7 @@ def train(
     with _prepared(model, settings):
 
         def make_batch(items: list[list[Tree]]) -> dict[str, Tensor]:
-            return collate(items, vectors, pad_id=pad_id).as_dict()
+            return collate(items, vectors, pad_id=pad_id, multiple=_MULTIPLE).as_dict()
 
         state = read_checkpoint(folder, model)
         done = state.step if state else 0
