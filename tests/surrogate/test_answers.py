@@ -49,7 +49,10 @@ def test_retrieval_weighs_what_is_named_by_the_odds_of_it(
     surrogate: Surrogate, groups: list[list[Record]], asker: Asker
 ) -> None:
     for record in _of(groups, "retrieval"):
-        prompt, constraint = surrogate._prompt(record), surrogate._constraint(record)
+        prompt, constraint = (
+            surrogate.respondent._prompt(record),
+            surrogate.respondent._constraint(record),
+        )
         (named,) = decode(surrogate.model, [prompt], [constraint], n_beams=20)
         odds = _odds(surrogate, asker.judgements(record, [b.value for b in named]))
         total = {b.value: b.score + own for b, own in zip(named, odds, strict=True)}

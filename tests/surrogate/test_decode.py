@@ -86,7 +86,10 @@ def test_wide_beams_find_the_likeliest_outcomes_of_the_whole_catalogue(
     surrogate: Surrogate, groups: list[list[Record]]
 ) -> None:
     for record in _retrieval(groups)[:3]:
-        prompt, constraint = surrogate._prompt(record), surrogate._constraint(record)
+        prompt, constraint = (
+            surrogate.respondent._prompt(record),
+            surrogate.respondent._constraint(record),
+        )
         (beams,) = decode(surrogate.model, [prompt], [constraint], n_beams=12)
         found = [beam.value for beam in beams]
         scores: dict[str, float] = {}
@@ -124,7 +127,7 @@ def widths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_what_is_forced_is_read_in_one_pass(
     surrogate: Surrogate, groups: list[list[Record]], widths: list[int]
 ) -> None:
-    prompt = surrogate._prompt(_retrieval(groups)[0])
+    prompt = surrogate.respondent._prompt(_retrieval(groups)[0])
     titles = {"a": [11, 12, 13, 14], "b": [11, 12, 13, 15, 16, 17]}
     decode(surrogate.model, [prompt], [OneOf(_trie(titles), end=2)], n_beams=2)
     # The first three tokens are shared, the fourth settles the title, and the end is never read.
@@ -134,7 +137,7 @@ def test_what_is_forced_is_read_in_one_pass(
 def test_an_ending_is_read_only_while_there_is_hope_for_it(
     surrogate: Surrogate, groups: list[list[Record]], widths: list[int]
 ) -> None:
-    prompt = surrogate._prompt(_retrieval(groups)[0])
+    prompt = surrogate.respondent._prompt(_retrieval(groups)[0])
     piece = module._PIECE
     titles = {"short": [11], "other": [12, 13], "long": [12, 14, *[15] * (3 * piece - 1)]}
     constraint = OneOf(_trie(titles), end=2)
@@ -168,10 +171,14 @@ def test_every_kind_of_constraint_decodes_the_same_alone_and_together(
     ways = [["It ranks first.", "It comes first."], ["Without it, it falls.", "It holds."]]
     constraints: list[Constraint] = []
     for at, record in enumerate(asked):
-        kinds = (surrogate._constraint(record), surrogate._sentences(ways), Free(surrogate._end))
+        kinds = (
+            surrogate.respondent._constraint(record),
+            surrogate.respondent._sentences(ways),
+            Free(surrogate.respondent._end),
+        )
         constraints.append(kinds[at % 3])
     assert {type(c) for c in constraints} == {OneOf, Sentences, Free}
-    prompts = [surrogate._prompt(record) for record in asked]
+    prompts = [surrogate.respondent._prompt(record) for record in asked]
     alone, together = (
         decode(
             surrogate.model, prompts, constraints,

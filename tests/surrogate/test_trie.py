@@ -118,9 +118,9 @@ def test_only_large_catalogues_are_kept(
     surrogate: Surrogate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INNERVIEW_CACHE", str(tmp_path))
-    small = surrogate._trie(surrogate.target.outcomes)
+    small = surrogate.respondent._trie(surrogate.target.outcomes)
     assert not (tmp_path / "tries").exists()
     monkeypatch.setattr(surrogate_module, "_WORTH_KEEPING", 3)
-    assert _paths(surrogate._trie(surrogate.target.outcomes)) == _paths(small)
-    assert _paths(surrogate._trie(surrogate.target.outcomes)) == _paths(small)
+    assert _paths(surrogate.respondent._trie(surrogate.target.outcomes)) == _paths(small)
+    assert _paths(surrogate.respondent._trie(surrogate.target.outcomes)) == _paths(small)
     assert len(list((tmp_path / "tries").iterdir())) == 1

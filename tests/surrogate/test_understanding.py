@@ -35,7 +35,7 @@ def test_learning_to_compare_puts_the_targets_first_outcomes_further_ahead(
     remembering: Surrogate, groups: list[list[Record]]
 ) -> None:
     asked = _retrieval(groups, "intention")
-    reader = remembering._reader
+    reader = remembering.respondent.understanding
 
     def loss() -> float:
         rows = {one: row for row, one in enumerate(remembering.target.outcomes.ids)}
@@ -59,7 +59,9 @@ def test_best_are_outcomes_that_the_case_does_not_hold(
     remembering: Surrogate, groups: list[list[Record]]
 ) -> None:
     asked = [r for g in groups for r in g if r.task == "retrieval"]
-    for record, best in zip(asked, remembering._reader.best(asked, size=5), strict=True):
+    for record, best in zip(
+        asked, remembering.respondent.understanding.best(asked, size=5), strict=True
+    ):
         assert len(set(best)) == len(best) == 5
         assert not set(best) & set(record.parts[: record.visible])
 

@@ -1,4 +1,5 @@
-"""Building a surrogate before training: LoRA on the linear layers, projectors from a fit.
+"""Building a surrogate before training: LoRA on the linear layers, projectors from a fit, and what
+its memory is fitted to.
 
 What a slot should mean at the start: a part or outcome is the mean of its title's token
 embeddings, rare tokens weighing more; a case is that of the outcomes the target puts first.
@@ -6,25 +7,31 @@ embeddings, rare tokens weighing more; a case is that of the outcomes the target
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from innerview.alignment.records import Record
+from innerview.alignment.tasks import Asker
 from innerview.data.tables import Catalogue
 from innerview.surrogate.base import BaseModel
 from innerview.surrogate.model import SpliceModel
+from innerview.surrogate.packing import Tree, pack_in_order, trees_of
 from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
 from innerview.surrogate.vectors import VectorTable
 from innerview.targets.protocol import Target
 
-__all__ = ["add_lora", "fit_projectors", "title_embeddings"]
-
+__all__ = ["add_lora", "fit_projectors", "met", "rows_to_fit", "title_embeddings"]
 
 _FROZEN_DEPTH = 0.37
 """Share of the layers, the lowest, that keep their weights: nothing is learned below them, so the
 backward pass ends there (docs/experiments.md)."""
+_TOLD = 24
+"""Outcomes that are mentioned to one case, for the memory."""
 
 
 def add_lora(base: BaseModel, *, rank: int, alpha: int, seed: int) -> SpliceModel:
@@ -123,3 +130,65 @@ def _blend(titles: Tensor, rows: Sequence[int]) -> Tensor:
     """Mean of the top outcomes' embeddings, weighted by one over the squared rank."""
     weights = torch.tensor([1.0 / (i + 1) ** 2 for i in range(len(rows))])
     return (titles[list(rows)] * weights[:, None]).sum(0) / weights.sum()
+
+
+def rows_to_fit(
+    groups: Iterable[Sequence[Record]],
+    rows: Sequence[list[Tree]],
+    n: int,
+    *,
+    encoder: PromptEncoder,
+    vectors: VectorTable,
+    target: Target,
+    max_tokens: int,
+    seed: int,
+) -> list[list[Tree]]:
+    """What a memory is fitted to: some rows of training, and twice as many in which titles are
+    told only, every outcome as often as any other.
+
+    Args:
+        groups: the records of training.
+        rows: the same, packed.
+        n: how many rows are wanted.
+        encoder: of prompts.
+        vectors: what slots hold.
+        target: its catalogue.
+        max_tokens: of a row.
+        seed: of what is told to whom, and of the order.
+    """
+    told = _told(groups, encoder, vectors, target, max_tokens=max_tokens, seed=seed)
+    apart = list(islice(pack_in_order(told, max_tokens=max_tokens), n * 2 // 3))
+    mixed = [*rows[: n - len(apart)], *apart]
+    order = np.random.default_rng(seed).permutation(len(mixed))
+    return [mixed[i] for i in order]
+
+
+def _told(
+    groups: Iterable[Sequence[Record]],
+    encoder: PromptEncoder,
+    vectors: VectorTable,
+    target: Target,
+    *,
+    max_tokens: int,
+    seed: int,
+) -> Iterator[Tree]:
+    """Windows, with outcomes mentioned as a judgement would; nothing is answered."""
+    asker = Asker(target.outcomes, target.parts)
+    named = met(groups)
+    known = [outcome for outcome in target.outcomes.ids if outcome in named]
+    rng = np.random.default_rng(seed)
+    waiting: list[str] = []
+    for group in groups:
+        record = max(group, key=lambda r: r.visible)
+        if not record.case_id:
+            continue
+        if len(waiting) < _TOLD:
+            waiting += [known[i] for i in rng.permutation(len(known))]
+        asked, waiting = waiting[:_TOLD], waiting[_TOLD:]
+        questions = asker.judgements(record, asked)
+        yield from trees_of(questions, encoder, vectors, max_tokens=max_tokens, with_answer=False)
+
+
+def met(groups: Iterable[Sequence[Record]]) -> set[str]:
+    """Whatever training names."""
+    return {one for group in groups for record in group for one in record.named}

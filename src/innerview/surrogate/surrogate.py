@@ -4,45 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from innerview.alignment.records import Record
-from innerview.alignment.tasks import NO, YES, Asker
-from innerview.data.tables import Catalogue
+from innerview.alignment.tasks import NO, YES
 from innerview.errors import SurrogateError
-from innerview.files import (
-    recover_folder,
-    room_for,
-    whole_folder,
-    write_whole,
-)
-from innerview.surrogate.base import BaseModel, DtypeName, cache_folder, load_base
+from innerview.files import recover_folder, room_for, whole_folder, write_whole
+from innerview.surrogate.answering import PROSE_TOKENS, Respondent
+from innerview.surrogate.base import BaseModel, DtypeName, load_base
 from innerview.surrogate.checkpoint import (
     load_tensors,
     read_sealed,
     save_sealed,
     trained_tensors,
-)
-from innerview.surrogate.decode import (
-    Constraint,
-    Free,
-    OneOf,
-    Sentences,
-    decode,
 )
 from innerview.surrogate.manifest import VERSION, read_manifest, sealed_manifest
 from innerview.surrogate.memory import (
@@ -52,31 +37,22 @@ from innerview.surrogate.memory import (
     memory_to_tensors,
     write_memory,
 )
-from innerview.surrogate.packing import Batch, Tree, collate, pack_in_order, pack_rows, trees_of
+from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
 from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
-from innerview.surrogate.start import add_lora, fit_projectors
+from innerview.surrogate.start import add_lora, fit_projectors, met, rows_to_fit
 from innerview.surrogate.store import RowStore, write_rows
 from innerview.surrogate.train import Progress, TrainSettings, TrainSummary, train
-from innerview.surrogate.trie import Trie, kept_trie
-from innerview.surrogate.understanding import Understanding
 from innerview.surrogate.vectors import VectorTable
 from innerview.targets.protocol import Target
 
 __all__ = ["Surrogate"]
 
-_PROSE_TOKENS = 320
-_N_RETRIEVED, _N_CANDIDATES = 5, 20
 _COMPARED_PER_ROW = 2
 """Training questions that comparing a case with outcomes is learned from, per row that the memory
 is fitted to: together they take about as long."""
-_JUDGED = ("interest", "ranking", "attribution")
 _MEMORY_FRAC = 0.25
 """Of a time budget, for writing the memory."""
-_TOLD = 24
-"""Outcomes that are mentioned to one case, for the memory."""
-_WORTH_KEEPING = 5000
-"""Titles from which on a trie is kept on disk: below, building it takes less than half a second."""
 _MOST_FITTED_CASES = 24_000
 """Training cases that the projectors are fitted to: ten for each of their features, and then
 memory does not grow with the records."""
@@ -101,6 +77,7 @@ class Surrogate:
         self.model.eval()
         self.lora_rank = lora_rank
         self.memory = Memory()
+        self._respondent: Respondent | None = None
         self.manifest: dict[str, Any] = {}
 
     # -- making one -------------------------------------------------------------------------
@@ -130,7 +107,11 @@ class Surrogate:
         explained = self.start(groups, features=features, seed=settings.seed)
         rows, n_records = self._stored(groups, folder / "rows", max_tokens=settings.max_tokens)
         n = self._n_memory_rows(rows, settings)
-        fitted = self._fitted_rows(groups, rows, n, settings)
+        fitted = rows_to_fit(
+            groups, rows, n,
+            encoder=self.encoder, vectors=self.vectors, target=self.target,
+            max_tokens=settings.max_tokens, seed=settings.seed,
+        )  # fmt: skip
         asked = (r for group in groups for r in group if r.task == "retrieval" and r.parts)
         remembered = self.memorize(
             fitted,
@@ -196,7 +177,7 @@ class Surrogate:
         cases = list(islice(found, _MOST_FITTED_CASES))
         return fit_projectors(
             self.target, self.model, self.encoder, self.vectors, cases,
-            met=_met(groups), features=features, seed=seed,
+            met=met(groups), features=features, seed=seed,
         )  # fmt: skip
 
     def _n_memory_rows(self, rows: Sequence[Sequence[Tree]], settings: TrainSettings) -> int:
@@ -214,41 +195,6 @@ class Surrogate:
                 each = (time.perf_counter() - began) / len(rows[:4])
             n = min(n, int(_MEMORY_FRAC * settings.max_seconds / each))
         return n if n >= _FEWEST_MEMORY_ROWS else 0
-
-    def _fitted_rows(
-        self,
-        groups: Iterable[Sequence[Record]],
-        rows: Sequence[list[Tree]],
-        n: int,
-        settings: TrainSettings,
-    ) -> list[list[Tree]]:
-        """What the memory is fitted to: some rows of training, and twice as many in which titles
-        are told only, every outcome as often as any other."""
-        told = self._told(groups, settings)
-        apart = list(islice(pack_in_order(told, max_tokens=settings.max_tokens), n * 2 // 3))
-        mixed = [*rows[: n - len(apart)], *apart]
-        order = np.random.default_rng(settings.seed).permutation(len(mixed))
-        return [mixed[i] for i in order]
-
-    def _told(self, groups: Iterable[Sequence[Record]], settings: TrainSettings) -> Iterator[Tree]:
-        """Windows, with outcomes mentioned as a judgement would; nothing is answered."""
-        asker = self._askers[False]
-        met = _met(groups)
-        known = [outcome for outcome in self.target.outcomes.ids if outcome in met]
-        rng = np.random.default_rng(settings.seed)
-        waiting: list[str] = []
-        for group in groups:
-            record = max(group, key=lambda r: r.visible)
-            if not record.case_id:
-                continue
-            if len(waiting) < _TOLD:
-                waiting += [known[i] for i in rng.permutation(len(known))]
-            asked, waiting = waiting[:_TOLD], waiting[_TOLD:]
-            questions = asker.judgements(record, asked)
-            yield from trees_of(
-                questions, self.encoder, self.vectors,
-                max_tokens=settings.max_tokens, with_answer=False,
-            )  # fmt: skip
 
     def memorize(
         self, rows: Sequence[Sequence[Tree]], *, kept: Path, compared: Sequence[Record] = ()
@@ -288,7 +234,7 @@ class Surrogate:
             )
         memory = self.memory = self._fit_memory(rows) if rows else Memory()
         if memory.edits and compared:
-            self._reader.learn(compared)
+            self.respondent.understanding.learn(compared)
         data = save_sealed(
             memory_to_tensors(memory), notes={"explained": json.dumps(memory.explained)}
         )
@@ -434,171 +380,24 @@ class Surrogate:
 
     # -- asking it --------------------------------------------------------------------------
 
-    @cached_property
-    def _outcome_trie(self) -> Trie:
-        return self._trie(self.target.outcomes)
-
-    @cached_property
-    def _part_trie(self) -> Trie:
-        if self._parts_are_outcomes:
-            return self._outcome_trie
-        return self._trie(self.target.parts)
-
-    def _trie(self, catalogue: Catalogue) -> Trie:
-        ids, titles = catalogue.ids, catalogue.titles
-        known = getattr(self.base.tokenizer, "backend_tokenizer", None)
-        if len(ids) < _WORTH_KEEPING or known is None:
-            return Trie.build(ids, map(self._title_ids, titles))
-        return kept_trie(
-            cache_folder() / "tries", ids, titles,
-            tokenizer=known.to_str(), tokens_of=self._title_ids,
-        )  # fmt: skip
-
-    def _title_ids(self, title: str) -> tuple[int, ...]:
-        return self.encoder.answer_ids(f" {title}")[: -len(self.encoder.frame.end_of_answer)]
-
     @property
-    def _end(self) -> int:
-        return self.encoder.frame.end_of_answer[0]
-
-    def _constraint(self, record: Record) -> Constraint:
-        seen = set(record.parts[: record.visible])
-        match record.task:
-            case "history":
-                return OneOf(self._part_trie, self._end)
-            case "item_title" | "item_similar":
-                return OneOf(self._outcome_trie, self._end)
-            case "retrieval":
-                return OneOf(self._outcome_trie, self._end, frozenset(seen))
-            case _:
-                return Free(self._end)
+    def respondent(self) -> Respondent:
+        """Who answers, with the memory as it is now."""
+        if self._respondent is None or self._respondent.memory is not self.memory:
+            self._respondent = Respondent(
+                self.model, self.encoder, self.vectors, self.target, self.memory
+            )
+        return self._respondent
 
     def answer(
         self,
         records: Sequence[Record],
         *,
         batch_size: int = 96,
-        max_new_tokens: int = _PROSE_TOKENS,
+        max_new_tokens: int = PROSE_TOKENS,
     ) -> list[Any]:
-        """Answers by id, in the order of the records.
-
-        Retrieval gives up to five outcome ids, best first; ranking and history lists of ids;
-        interest the probability of yes; item_title, item_similar and attribution one id; other
-        tasks text.
-
-        A language model judges better than it names, and has understood more than it says. So
-        rankings are orders of judgements, as in the interest task, and with a memory retrieval
-        gives the outcomes that fit what was understood of the case; the part that matters most is
-        the one which, kept alone, fits the outcome best; and a slot stands for the outcome whose
-        title is understood to mean the same. Without a memory, titles are named by beam search
-        and weighed by judgements, and parts are judged.
-        """
-        values: list[Any] = [None] * len(records)
-        understood = self._understood(records)
-        for i, found in understood.items():
-            values[i] = found
-        told = [i for i, r in enumerate(records) if r.task not in _JUDGED and i not in understood]
-        said = [self._sayings(records[i]) for i in told]
-        decoded = iter(self._decode([q for own in said for q in own], batch_size, max_new_tokens))
-        for i, own in zip(told, said, strict=True):
-            answers = [next(decoded) for _ in own]
-            values[i] = _named(records[i], answers)
-        judged = [
-            i
-            for i, r in enumerate(records)
-            if r.task in {*_JUDGED, "retrieval"} and i not in understood
-        ]
-        asked = [self._judgements(records[i], values[i]) for i in judged]
-        odds = iter(self._odds([question for own in asked for question in own]))
-        for i, own in zip(judged, asked, strict=True):
-            values[i] = self._verdict(records[i], values[i], [next(odds) for _ in own])
-        return values
-
-    @cached_property
-    def _askers(self) -> Mapping[bool, Asker]:
-        """By whether their words were kept out of training."""
-        return {
-            held: Asker(self.target.outcomes, self.target.parts, heldout=held)
-            for held in (False, True)
-        }
-
-    def _understood(self, records: Sequence[Record]) -> dict[int, Any]:
-        """By place, what needs no words to be found: the outcomes that fit a case best, the part
-        that fits an outcome best, and the outcomes that slots stand for. Nothing without a
-        memory."""
-        if not self.memory.edits:
-            return {}
-        reader, found = self._reader, dict[int, Any]()
-        named = {"item_title"} | ({"history"} if self._parts_are_outcomes else set())
-        asked = [i for i, r in enumerate(records) if r.task == "retrieval" and r.parts]
-        if asked:
-            best = reader.best([records[i] for i in asked], size=_N_RETRIEVED)
-            found |= zip(asked, best, strict=True)
-        asked = [i for i, r in enumerate(records) if r.task == "attribution"]
-        if asked:
-            questions = [self._judgements(records[i], None) for i in asked]
-            fit = iter(reader.fit_of([q for own in questions for q in own]))
-            for i, own in zip(asked, questions, strict=True):
-                found[i] = self._verdict(records[i], None, [next(fit) for _ in own])
-        asked = [i for i, r in enumerate(records) if r.task in named]
-        if asked:
-            questions = [self._sayings(records[i]) for i in asked]
-            meant = iter(reader.meant([q for own in questions for q in own]))
-            for i, own in zip(asked, questions, strict=True):
-                found[i] = _named(records[i], [next(meant) for _ in own])
-        return found
-
-    @property
-    def _parts_are_outcomes(self) -> bool:
-        return self.target.parts is self.target.outcomes
-
-    @cached_property
-    def _reader(self) -> Understanding:
-        return Understanding(self.model, self.memory, self.target, self._at_answers)
-
-    def _sayings(self, record: Record) -> Sequence[Record]:
-        """The questions for one answer each that a record comes down to."""
-        if record.task != "history":
-            return [record]
-        return self._askers[record.heldout_phrasing].namings(record, _distinct_parts(record))
-
-    def _judgements(
-        self, record: Record, named: Sequence[tuple[str, float]] | None
-    ) -> Sequence[Record]:
-        """The yes-or-no questions that a record comes down to."""
-        asker = self._askers[record.heldout_phrasing]
-        match record.task:
-            case "retrieval":
-                return asker.judgements(record, [outcome for outcome, _ in named or ()])
-            case "ranking":
-                return asker.judgements(record, record.label["shown"])
-            case "attribution":
-                outcome = [record.label["outcome"]]
-                return [
-                    question
-                    for part in _distinct_parts(record)
-                    for question in asker.judgements(record, outcome, parts=[part])
-                ]
-            case _:
-                return [record]
-
-    def _verdict(
-        self, record: Record, named: Sequence[tuple[str, float]] | None, odds: Sequence[float]
-    ) -> Any:
-        """What the log-odds of its yes-or-no questions say to a record."""
-        match record.task:
-            case "retrieval":
-                # Bayes' rule: how likely it was named, times the odds, as new evidence.
-                found = [
-                    (o, score + own) for (o, score), own in zip(named or (), odds, strict=True)
-                ]
-                return _best_first(found)[:_N_RETRIEVED]
-            case "ranking":
-                return _best_first(zip(record.label["shown"], odds, strict=True))
-            case "attribution":
-                return _best_first(zip(_distinct_parts(record), odds, strict=True))[0]
-            case _:
-                return 1 / (1 + math.exp(-odds[0]))
+        """Answers by id, in the order of the records; see ``Respondent.answer``."""
+        return self.respondent.answer(records, batch_size=batch_size, max_new_tokens=max_new_tokens)
 
     def write(
         self,
@@ -606,127 +405,8 @@ class Surrogate:
         *,
         wordings: Sequence[Sequence[Sequence[str]]] | None = None,
     ) -> list[str]:
-        """Text for each record: prose or chat; empty where no end was reached.
-
-        Args:
-            records: what to write about.
-            wordings: per record the sentences it must consist of, each in several wordings; the
-                surrogate then only chooses among them. Without it, it writes freely.
-        """
-        prompts = [self._prompt(r) for r in records]
-        constraints: list[Constraint] = (
-            [Free(self._end)] * len(records)
-            if wordings is None
-            else [self._sentences(ways) for ways in wordings]
-        )
-        found = decode(
-            self.model, prompts, constraints, max_new_tokens=_PROSE_TOKENS,
-        )  # fmt: skip
-        return [self._text(group[0].value) if group[0].complete else "" for group in found]
-
-    def _sentences(self, ways: Sequence[Sequence[str]]) -> Sentences:
-        """Each sentence but the first begins with the space that parts it from the one before."""
-        tries = [
-            Trie.build(sentence, [self.encoder.text(f" {way}" if at else way) for way in sentence])
-            for at, sentence in enumerate(ways)
-        ]
-        return Sentences(tries, self._end)
-
-    def _decode(self, records: Sequence[Record], batch_size: int, max_new_tokens: int) -> list[Any]:
-        """What each answer means, by its constraint; for retrieval, ids with log-probabilities."""
-        constraints = [self._constraint(r) for r in records]
-        found = decode(
-            self.model, [self._prompt(r) for r in records], constraints,
-            n_beams=[self._n_answers(r) for r in records],
-            max_new_tokens=max_new_tokens, batch_size=batch_size,
-        )  # fmt: skip
-        values: list[Any] = []
-        for record, constraint, beams in zip(records, constraints, found, strict=True):
-            if record.task == "retrieval":
-                values.append([(b.value, b.score) for b in beams if b.complete])
-                continue
-            value = beams[0].value if beams[0].complete else constraint.value(beams[0].tokens)
-            values.append(self._text(value) if isinstance(constraint, Free) else value)
-        return values
-
-    @staticmethod
-    def _n_answers(record: Record) -> int:
-        """How many answers are wanted: for several, the likeliest, likeliest first."""
-        match record.task:
-            case "retrieval":
-                return _N_CANDIDATES
-            case _:
-                return 1
-
-    def _text(self, tokens: Sequence[int]) -> str:
-        text: str = self.base.tokenizer.decode(tokens, skip_special_tokens=True)
-        return text.strip()
-
-    def _prompt(self, record: Record) -> Tree:
-        (tree,) = trees_of([record], self.encoder, self.vectors, with_answer=False)
-        return tree
-
-    def _odds(self, records: Sequence[Record]) -> list[float]:
-        """Log-odds of yes against no, every question of a case in one packed pass."""
-        if not records:
-            return []
-        yes, no = (self.encoder.text(f" {word}")[0] for word in (YES, NO))
-
-        def odds(batch: Batch, spots: Tensor) -> Tensor:
-            logits = self.model.run(batch)[_first_answers(batch)]
-            return logits[:, yes] - logits[:, no]
-
-        found: list[float] = self._at_answers(records, odds).tolist()
-        return found
-
-    def _at_answers(
-        self,
-        records: Sequence[Record],
-        read: Callable[[Batch, Tensor], Tensor],
-        *,
-        rows_per_batch: int = 8,
-    ) -> Tensor:
-        """What ``read`` finds where each record's answer begins, given a batch and positions
-        (N, 2) in it; in the order of the records."""
-        order = sorted(range(len(records)), key=lambda i: repr(records[i].context_key))
-        trees = trees_of([records[i] for i in order], self.encoder, self.vectors)
-        rows = list(pack_in_order(trees, max_tokens=512))
-        found: list[Tensor] = []
-        for start in range(0, len(rows), rows_per_batch):
-            batch = collate(
-                rows[start : start + rows_per_batch], self.vectors,
-                pad_id=self.base.tokenizer.eos_token_id,
-            )  # fmt: skip
-            found.append(read(batch, batch.answer_positions[_first_answers(batch)]).cpu())
-        stacked = torch.cat(found)
-        back = torch.empty(len(order), dtype=torch.int64)
-        back[torch.tensor(order)] = torch.arange(len(order))
-        return stacked[back]
-
-
-def _first_answers(batch: Batch) -> Tensor:
-    """(A,) which answer ids are the first of their record."""
-    return batch.answer_records.diff(prepend=batch.answer_records.new_tensor([-1])) != 0
-
-
-def _met(groups: Iterable[Sequence[Record]]) -> set[str]:
-    """Whatever training names."""
-    return {one for group in groups for record in group for one in record.named}
-
-
-def _named(record: Record, answers: Sequence[Any]) -> Any:
-    """Of a history, whatever was named, once; of anything else the only answer."""
-    return tuple(dict.fromkeys(answers)) if record.task == "history" else answers[0]
-
-
-def _distinct_parts(record: Record) -> list[str]:
-    """Of those that a question may look back at."""
-    return list(dict.fromkeys(record.parts[: record.visible]))
-
-
-def _best_first(scored: Iterable[tuple[str, float]]) -> tuple[str, ...]:
-    """Ids by falling score; ties keep their order."""
-    return tuple(one for one, _ in sorted(scored, key=lambda pair: -pair[1]))
+        """Text for each record; see ``Respondent.write``."""
+        return self.respondent.write(records, wordings=wordings)
 
 
 def _packed(tensors: Mapping[str, Tensor]) -> bytes:

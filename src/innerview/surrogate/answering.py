@@ -1,0 +1,351 @@
+"""How a surrogate answers: questions by id, and text.
+
+What a task asks is turned into what a language model does best: titles are decoded under a trie of
+the catalogue, judgements are odds of yes, and with a memory (``understanding.py``) much is read
+before a word is spoken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from innerview.alignment.records import Record
+from innerview.alignment.tasks import NO, YES, Asker
+from innerview.data.tables import Catalogue
+from innerview.surrogate.base import cache_folder
+from innerview.surrogate.decode import Constraint, Free, OneOf, Sentences, decode
+from innerview.surrogate.memory import Memory
+from innerview.surrogate.model import SpliceModel
+from innerview.surrogate.packing import Batch, Tree, collate, pack_in_order, trees_of
+from innerview.surrogate.prompts import PromptEncoder
+from innerview.surrogate.trie import Trie, kept_trie
+from innerview.surrogate.understanding import Understanding
+from innerview.surrogate.vectors import VectorTable
+from innerview.targets.protocol import Target
+
+__all__ = ["PROSE_TOKENS", "Respondent"]
+
+PROSE_TOKENS = 320
+_N_RETRIEVED, _N_CANDIDATES = 5, 20
+_JUDGED = ("interest", "ranking", "attribution")
+_WORTH_KEEPING = 5000
+"""Titles from which on a trie is kept on disk: below, building it takes less than half a second."""
+
+
+class Respondent:
+    """Answers for one language model, adapted and spliced, about one target's outcomes.
+
+    Args:
+        model: that answers.
+        encoder: of prompts.
+        vectors: what slots hold.
+        target: asked for its catalogues only.
+        memory: what has been written into the model, if anything.
+    """
+
+    def __init__(
+        self,
+        model: SpliceModel,
+        encoder: PromptEncoder,
+        vectors: VectorTable,
+        target: Target,
+        memory: Memory,
+    ) -> None:
+        self.model, self.encoder, self.vectors = model, encoder, vectors
+        self.target, self.memory = target, memory
+
+    @cached_property
+    def _outcome_trie(self) -> Trie:
+        return self._trie(self.target.outcomes)
+
+    @cached_property
+    def _part_trie(self) -> Trie:
+        if self._parts_are_outcomes:
+            return self._outcome_trie
+        return self._trie(self.target.parts)
+
+    def _trie(self, catalogue: Catalogue) -> Trie:
+        ids, titles = catalogue.ids, catalogue.titles
+        known = getattr(self.encoder.tokenizer, "backend_tokenizer", None)
+        if len(ids) < _WORTH_KEEPING or known is None:
+            return Trie.build(ids, map(self._title_ids, titles))
+        return kept_trie(
+            cache_folder() / "tries", ids, titles,
+            tokenizer=known.to_str(), tokens_of=self._title_ids,
+        )  # fmt: skip
+
+    def _title_ids(self, title: str) -> tuple[int, ...]:
+        return self.encoder.answer_ids(f" {title}")[: -len(self.encoder.frame.end_of_answer)]
+
+    @property
+    def _end(self) -> int:
+        return self.encoder.frame.end_of_answer[0]
+
+    def _constraint(self, record: Record) -> Constraint:
+        seen = set(record.parts[: record.visible])
+        match record.task:
+            case "history":
+                return OneOf(self._part_trie, self._end)
+            case "item_title" | "item_similar":
+                return OneOf(self._outcome_trie, self._end)
+            case "retrieval":
+                return OneOf(self._outcome_trie, self._end, frozenset(seen))
+            case _:
+                return Free(self._end)
+
+    def answer(
+        self,
+        records: Sequence[Record],
+        *,
+        batch_size: int = 96,
+        max_new_tokens: int = PROSE_TOKENS,
+    ) -> list[Any]:
+        """Answers by id, in the order of the records.
+
+        Retrieval gives up to five outcome ids, best first; ranking and history lists of ids;
+        interest the probability of yes; item_title, item_similar and attribution one id; other
+        tasks text.
+
+        A language model judges better than it names, and has understood more than it says. So
+        rankings are orders of judgements, as in the interest task, and with a memory retrieval
+        gives the outcomes that fit what was understood of the case; the part that matters most is
+        the one which, kept alone, fits the outcome best; and a slot stands for the outcome whose
+        title is understood to mean the same. Without a memory, titles are named by beam search
+        and weighed by judgements, and parts are judged.
+        """
+        values: list[Any] = [None] * len(records)
+        understood = self._understood(records)
+        for i, found in understood.items():
+            values[i] = found
+        told = [i for i, r in enumerate(records) if r.task not in _JUDGED and i not in understood]
+        said = [self._sayings(records[i]) for i in told]
+        decoded = iter(self._decode([q for own in said for q in own], batch_size, max_new_tokens))
+        for i, own in zip(told, said, strict=True):
+            answers = [next(decoded) for _ in own]
+            values[i] = _named(records[i], answers)
+        judged = [
+            i
+            for i, r in enumerate(records)
+            if r.task in {*_JUDGED, "retrieval"} and i not in understood
+        ]
+        asked = [self._judgements(records[i], values[i]) for i in judged]
+        odds = iter(self._odds([question for own in asked for question in own]))
+        for i, own in zip(judged, asked, strict=True):
+            values[i] = self._verdict(records[i], values[i], [next(odds) for _ in own])
+        return values
+
+    @cached_property
+    def _askers(self) -> Mapping[bool, Asker]:
+        """By whether their words were kept out of training."""
+        return {
+            held: Asker(self.target.outcomes, self.target.parts, heldout=held)
+            for held in (False, True)
+        }
+
+    def _understood(self, records: Sequence[Record]) -> dict[int, Any]:
+        """By place, what needs no words to be found: the outcomes that fit a case best, the part
+        that fits an outcome best, and the outcomes that slots stand for. Nothing without a
+        memory."""
+        if not self.memory.edits:
+            return {}
+        reader, found = self.understanding, dict[int, Any]()
+        named = {"item_title"} | ({"history"} if self._parts_are_outcomes else set())
+        asked = [i for i, r in enumerate(records) if r.task == "retrieval" and r.parts]
+        if asked:
+            best = reader.best([records[i] for i in asked], size=_N_RETRIEVED)
+            found |= zip(asked, best, strict=True)
+        asked = [i for i, r in enumerate(records) if r.task == "attribution"]
+        if asked:
+            questions = [self._judgements(records[i], None) for i in asked]
+            fit = iter(reader.fit_of([q for own in questions for q in own]))
+            for i, own in zip(asked, questions, strict=True):
+                found[i] = self._verdict(records[i], None, [next(fit) for _ in own])
+        asked = [i for i, r in enumerate(records) if r.task in named]
+        if asked:
+            questions = [self._sayings(records[i]) for i in asked]
+            meant = iter(reader.meant([q for own in questions for q in own]))
+            for i, own in zip(asked, questions, strict=True):
+                found[i] = _named(records[i], [next(meant) for _ in own])
+        return found
+
+    @property
+    def _parts_are_outcomes(self) -> bool:
+        return self.target.parts is self.target.outcomes
+
+    @cached_property
+    def understanding(self) -> Understanding:
+        """What is read in the model's memory."""
+        return Understanding(self.model, self.memory, self.target, self._at_answers)
+
+    def _sayings(self, record: Record) -> Sequence[Record]:
+        """The questions for one answer each that a record comes down to."""
+        if record.task != "history":
+            return [record]
+        return self._askers[record.heldout_phrasing].namings(record, _distinct_parts(record))
+
+    def _judgements(
+        self, record: Record, named: Sequence[tuple[str, float]] | None
+    ) -> Sequence[Record]:
+        """The yes-or-no questions that a record comes down to."""
+        asker = self._askers[record.heldout_phrasing]
+        match record.task:
+            case "retrieval":
+                return asker.judgements(record, [outcome for outcome, _ in named or ()])
+            case "ranking":
+                return asker.judgements(record, record.label["shown"])
+            case "attribution":
+                outcome = [record.label["outcome"]]
+                return [
+                    question
+                    for part in _distinct_parts(record)
+                    for question in asker.judgements(record, outcome, parts=[part])
+                ]
+            case _:
+                return [record]
+
+    def _verdict(
+        self, record: Record, named: Sequence[tuple[str, float]] | None, odds: Sequence[float]
+    ) -> Any:
+        """What the log-odds of its yes-or-no questions say to a record."""
+        match record.task:
+            case "retrieval":
+                # Bayes' rule: how likely it was named, times the odds, as new evidence.
+                found = [
+                    (o, score + own) for (o, score), own in zip(named or (), odds, strict=True)
+                ]
+                return _best_first(found)[:_N_RETRIEVED]
+            case "ranking":
+                return _best_first(zip(record.label["shown"], odds, strict=True))
+            case "attribution":
+                return _best_first(zip(_distinct_parts(record), odds, strict=True))[0]
+            case _:
+                return 1 / (1 + math.exp(-odds[0]))
+
+    def write(
+        self,
+        records: Sequence[Record],
+        *,
+        wordings: Sequence[Sequence[Sequence[str]]] | None = None,
+    ) -> list[str]:
+        """Text for each record: prose or chat; empty where no end was reached.
+
+        Args:
+            records: what to write about.
+            wordings: per record the sentences it must consist of, each in several wordings; the
+                surrogate then only chooses among them. Without it, it writes freely.
+        """
+        prompts = [self._prompt(r) for r in records]
+        constraints: list[Constraint] = (
+            [Free(self._end)] * len(records)
+            if wordings is None
+            else [self._sentences(ways) for ways in wordings]
+        )
+        found = decode(
+            self.model, prompts, constraints, max_new_tokens=PROSE_TOKENS,
+        )  # fmt: skip
+        return [self._text(group[0].value) if group[0].complete else "" for group in found]
+
+    def _sentences(self, ways: Sequence[Sequence[str]]) -> Sentences:
+        """Each sentence but the first begins with the space that parts it from the one before."""
+        tries = [
+            Trie.build(sentence, [self.encoder.text(f" {way}" if at else way) for way in sentence])
+            for at, sentence in enumerate(ways)
+        ]
+        return Sentences(tries, self._end)
+
+    def _decode(self, records: Sequence[Record], batch_size: int, max_new_tokens: int) -> list[Any]:
+        """What each answer means, by its constraint; for retrieval, ids with log-probabilities."""
+        constraints = [self._constraint(r) for r in records]
+        found = decode(
+            self.model, [self._prompt(r) for r in records], constraints,
+            n_beams=[self._n_answers(r) for r in records],
+            max_new_tokens=max_new_tokens, batch_size=batch_size,
+        )  # fmt: skip
+        values: list[Any] = []
+        for record, constraint, beams in zip(records, constraints, found, strict=True):
+            if record.task == "retrieval":
+                values.append([(b.value, b.score) for b in beams if b.complete])
+                continue
+            value = beams[0].value if beams[0].complete else constraint.value(beams[0].tokens)
+            values.append(self._text(value) if isinstance(constraint, Free) else value)
+        return values
+
+    @staticmethod
+    def _n_answers(record: Record) -> int:
+        """How many answers are wanted: for several, the likeliest, likeliest first."""
+        match record.task:
+            case "retrieval":
+                return _N_CANDIDATES
+            case _:
+                return 1
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        text: str = self.encoder.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text.strip()
+
+    def _prompt(self, record: Record) -> Tree:
+        (tree,) = trees_of([record], self.encoder, self.vectors, with_answer=False)
+        return tree
+
+    def _odds(self, records: Sequence[Record]) -> list[float]:
+        """Log-odds of yes against no, every question of a case in one packed pass."""
+        if not records:
+            return []
+        yes, no = (self.encoder.text(f" {word}")[0] for word in (YES, NO))
+
+        def odds(batch: Batch, spots: Tensor) -> Tensor:
+            logits = self.model.run(batch)[_first_answers(batch)]
+            return logits[:, yes] - logits[:, no]
+
+        found: list[float] = self._at_answers(records, odds).tolist()
+        return found
+
+    def _at_answers(
+        self,
+        records: Sequence[Record],
+        read: Callable[[Batch, Tensor], Tensor],
+        *,
+        rows_per_batch: int = 8,
+    ) -> Tensor:
+        """What ``read`` finds where each record's answer begins, given a batch and positions
+        (N, 2) in it; in the order of the records."""
+        order = sorted(range(len(records)), key=lambda i: repr(records[i].context_key))
+        trees = trees_of([records[i] for i in order], self.encoder, self.vectors)
+        rows = list(pack_in_order(trees, max_tokens=512))
+        found: list[Tensor] = []
+        for start in range(0, len(rows), rows_per_batch):
+            batch = collate(
+                rows[start : start + rows_per_batch], self.vectors,
+                pad_id=self.encoder.tokenizer.eos_token_id,
+            )  # fmt: skip
+            found.append(read(batch, batch.answer_positions[_first_answers(batch)]).cpu())
+        stacked = torch.cat(found)
+        back = torch.empty(len(order), dtype=torch.int64)
+        back[torch.tensor(order)] = torch.arange(len(order))
+        return stacked[back]
+
+
+def _first_answers(batch: Batch) -> Tensor:
+    """(A,) which answer ids are the first of their record."""
+    return batch.answer_records.diff(prepend=batch.answer_records.new_tensor([-1])) != 0
+
+
+def _named(record: Record, answers: Sequence[Any]) -> Any:
+    """Of a history, whatever was named, once; of anything else the only answer."""
+    return tuple(dict.fromkeys(answers)) if record.task == "history" else answers[0]
+
+
+def _distinct_parts(record: Record) -> list[str]:
+    """Of those that a question may look back at."""
+    return list(dict.fromkeys(record.parts[: record.visible]))
+
+
+def _best_first(scored: Iterable[tuple[str, float]]) -> tuple[str, ...]:
+    """Ids by falling score; ties keep their order."""
+    return tuple(one for one, _ in sorted(scored, key=lambda pair: -pair[1]))
