@@ -54,11 +54,18 @@ _STEERED, _STEER = 12, 3.0
 """Batches that the steering direction is averaged over; nats of one standard deviation."""
 _RIDGE = 0.02
 """Penalty, as a share of the features' mean square, where features are many."""
-_SHARPNESS = (5.0, 8.0, 11.0)
+_SHARPNESS = (3.5, 5.0, 7.0)
 """How strongly the gathering heads prefer parts to other tokens, in nats."""
+_FROM_PARTS, _USUAL_PARTS = 0.2, 10
+"""Share of a case that is read off its parts where a slot tells it too, so that its titles are
+heard as well; and the number of parts at which the first gathering head attends to them by so
+much."""
 _FAST, _PEAK = 10, 16.0
 """Rotary frequencies, fastest first, that tell the token before from all others; nats that each
 adds to its score."""
+_STEP, _STEEPNESS, _SETTLED = (0.35, 0.55), 20.0, 5.0
+"""Where it is settled that a token ends a part: from a reading of none to one of all; how steep;
+and how much more that counts than the reading."""
 _CERTAIN = 40.0
 """Nats by which a case's slot, or else the first token, outscores all that is not looked for."""
 _WEAK = 0.05
@@ -257,6 +264,7 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
     for at in range(last + 4):
         if at == last + 1:
             writer.hand_on(at)
+            writer.settle(at)
         if at == last + 2:
             writer.gather(at)
         if at == last + 3:
@@ -301,6 +309,7 @@ class _Writer:
         standard = model.projectors.of_kind
         spots = [s.spots(model.vectors, standard) for s in self.streams]
         self.mentions = Fit([own[0] for own in spots], [own[1] for own in spots])
+        self._ends = self.mentions.places(slice(self.c, None))
         self.cases = Fit([own[2] for own in spots], [own[3] for own in spots])
 
     def has_all_kinds(self) -> bool:
@@ -379,40 +388,77 @@ class _Writer:
         heads.k[slow - 1] = own[0] + 0.5 * first
         places = [s.slots(1, 2) for s in self.streams]
         heads.v[: self.c] = (
-            self._reading(norm, self.at.mention, self.unit, self.mentions.places())
+            self._reading(norm, self.at.mention, self.unit, self.mentions.places(slice(self.c)))
             + self._reading(norm, self.at.slot, self.slot_unit, places)
             + self._reading(norm, self.at.case, self.slot_unit, [s.slots(0) for s in self.streams])
+            * (1 - _FROM_PARTS)
         )
         heads.o[:, : heads.width] = 0
         heads.o[:, : self.c] = self.unit * self.at.before.T
         heads.o[:, heads.size : heads.size + self.c] = self.unit * self.at.case.T
         self._apply(heads, ("q_proj", "k_proj", "v_proj", "o_proj"))
 
+    def settle(self, at: int) -> None:
+        """Let a layer settle which tokens end a part, by a step.
+
+        What says so varies from title to title, and attention takes that to the exponent: a few
+        parts would outshout the rest.
+        """
+        layer, mlp = self.layers[at], f"model.layers.{at}.mlp."
+        before = [s.hidden for s in self.streams]
+        norm = layer.post_attention_layernorm
+        seen = [norm(s.run(layer, norm)) for s in self.streams]
+        for stream, hidden in zip(self.streams, before, strict=True):
+            stream.hidden = hidden
+        read = self._ends_read(seen)
+        flat = _constant(seen)
+        # silu is nearly zero below and nearly its input above: two make a ramp, and then a level.
+        foot, top = _STEP
+        gates = torch.stack([read - foot * flat, read - top * flat]) * (_STEEPNESS / (top - foot))
+        ups = torch.stack([flat, flat])
+        down = self.at.end[0] * (self.unit * _SETTLED / _STEEPNESS)
+        self._rewrite(mlp, gates, ups, torch.stack([down, -down], dim=1))
+
+    def _ends_read(self, seen: Sequence[Tensor]) -> Tensor:
+        """(h,) what tells the ends of parts, from all other tokens, those inside titles too."""
+        spots = [(s.batch.attention_mask[:, 0].sum(2) > 1).nonzero() for s in self.streams]
+        return Fit(spots, self._are_ends(spots)).solve(seen, ridge=1e-3)[:, 0]
+
+    def _are_ends(self, spots: Sequence[Tensor]) -> list[Tensor]:
+        """(N, 1) per batch, 1 where a part ends."""
+        found: list[Tensor] = []
+        for stream, own, ends in zip(self.streams, spots, self._ends, strict=True):
+            flags = torch.zeros(stream.batch.input_ids.shape)
+            flags[ends[:, 0], ends[:, 1]] = 1
+            found.append(flags[own[:, 0], own[:, 1]][:, None])
+        return found
+
     def gather(self, at: int) -> None:
         """Turn a layer's first heads into ones that average what was handed to the ends of parts,
-        and read the case off it, where no slot has told it."""
+        and read the case off it: all of it where no slot has told it, and else what the slot has
+        left to tell."""
         norm = self.layers[at].input_layernorm
         seen = [norm(s.hidden) for s in self.streams]
         heads = _Heads(self.causal, at)
         flat = _constant(seen)
         slow = heads.size // 2 - 1  # turned least by the rotary embedding: the same at any distance
-        ends = [w[:, self.c : self.c + 1] for w in self.mentions.wanted]
-        read = Fit(self.mentions.spots, ends).solve(seen, ridge=1e-3)[:, 0]
+        read = self._ends_read(seen)
         own = self._reading(norm, self.at.own, self.slot_unit, [s.slots(0) for s in self.streams])
+        outweighed = math.log(_USUAL_PARTS * (1 - _FROM_PARTS) / _FROM_PARTS)
         for head in range(heads.n_heads):
             sharp = _SHARPNESS[head % len(_SHARPNESS)]
             heads.q[head * heads.size + slow] = flat * (sharp * heads.size**0.5)
         for key in range(heads.n_keys):
             start = key * heads.size
-            heads.k[start + slow] = read + 3 * own[0]
+            heads.k[start + slow] = read + own[0] * (1 + outweighed / _SHARPNESS[0])
             heads.v[start : start + self.c] = self._reading(
-                norm, self.at.before, self.unit, self.mentions.ends(self.c)
+                norm, self.at.before, self.unit, self._ends
             )
         self._apply(heads, ("q_proj", "k_proj", "v_proj"))
         output = self.causal.get_submodule(f"{heads.name}.o_proj")
         pooled = [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
         self.cases.measure([s.hidden for s in self.streams], self.at.case.T / self.unit)
-        into = self.cases.solve(pooled, ridge=_RIDGE)
+        into = self.cases.solve(pooled, ridge=1e-3)
         heads.o[:, : heads.width] = (into @ (self.at.case * self.unit)).T
         self._apply(heads, ("o_proj",))
         self.memory.explained["case"] = self.cases.explained(slice(0, self.c))
@@ -446,25 +492,40 @@ class _Writer:
         self.memory.explained["fits"] = fit.explained(slice(0, 1))
         weights = into / torch.cat(fit.written).std()
         self.memory.weights = weights
-        gate, up, down = (
-            _linear(self.causal.get_submodule(mlp + part)).weight.float()
-            for part in ("gate_proj", "up_proj", "down_proj")
-        )
         # Pairs of a factor and another, the last one for all that is linear.
         c = self.c
         linear = mention @ weights[c : 2 * c] + case @ weights[2 * c : 3 * c] + flat * weights[-1]
         factors = torch.cat([case.T, flat[None]])
         others = torch.cat([mention.T * weights[:c, None], linear[None]])
-        used = down.norm(dim=0).argsort()[: 2 * len(factors)]
-        new_gate, new_up, new_down = gate.clone(), up.clone(), down.clone()
-        new_gate[used] = torch.cat([factors, -factors])
-        new_up[used] = torch.cat([others, others])
         direction = self.at.fits[0] * (self.unit * _FITS_STRENGTH) + self._steering(at + 1)
         sign = torch.cat([torch.ones(len(factors)), -torch.ones(len(factors))])
-        new_down[:, used] = direction[:, None] * sign
-        self._replace(mlp + "gate_proj", new_gate - gate, dim=0)
-        self._replace(mlp + "up_proj", new_up - up, dim=0)
-        self._replace(mlp + "down_proj", new_down - down, dim=1)
+        self._rewrite(
+            mlp,
+            torch.cat([factors, -factors]),
+            torch.cat([others, others]),
+            direction[:, None] * sign,
+        )
+
+    def _rewrite(self, mlp: str, gates: Tensor, ups: Tensor, downs: Tensor) -> None:
+        """Give the n hidden units of a feed-forward layer that say least another purpose.
+
+        Args:
+            mlp: the layer's name, with a dot behind it.
+            gates: (n, h) what opens each of them.
+            ups: (n, h) what each passes on.
+            downs: (h, n) where to.
+        """
+        gate, up, down = (
+            _linear(self.causal.get_submodule(mlp + part)).weight.float()
+            for part in ("gate_proj", "up_proj", "down_proj")
+        )
+        used = down.norm(dim=0).argsort()[: len(gates)]
+        for part, old, new, dim in (
+            ("gate_proj", gate, gates, 0), ("up_proj", up, ups, 0), ("down_proj", down, downs, 1)
+        ):  # fmt: skip
+            delta = torch.zeros_like(old)
+            delta.index_add_(dim, used, new - old.index_select(dim, used))
+            self._replace(mlp + part, delta, dim=dim)
 
     def _steering(self, at: int) -> Tensor:
         """(h,) what, added before a layer, moves the base model from no to yes by about one nat.

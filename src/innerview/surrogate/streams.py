@@ -79,16 +79,19 @@ class Stream:
         text = ~case & ~held[places[:, 0], places[:, 1]]
         behind = places + torch.tensor([0, 1])
         inside = behind[:, 1] < held.shape[1]
-        # Between a title and its slot nothing ends.
-        inside[inside.clone()] &= ~held[behind[inside][:, 0], behind[inside][:, 1]]
-        ends = behind[inside & part]
-        others = behind[inside & (kinds == KINDS.index("outcome"))]
-        empty = torch.cat([self._empty(), *[batch.slot_positions] * _SLOT_WEIGHT])
-        n, c = [int(text.sum()), len(ends), len(others) + len(empty)], known.shape[1]
-        wanted = torch.zeros(sum(n), c + 1)
-        wanted[: n[0], :c] = known[text]
-        wanted[n[0] : n[0] + n[1], c] = 1
-        spots = torch.cat([places[text], ends, others, empty])
+        slot_behind = torch.zeros_like(inside)
+        slot_behind[inside.clone()] = held[behind[inside][:, 0], behind[inside][:, 1]]
+        # A part that is named twice, by title and slot, ends twice.
+        named_twice = behind[slot_behind & part]
+        held[named_twice[:, 0], named_twice[:, 1]] = False
+        ends = [behind[inside & part], *[named_twice] * (_SLOT_WEIGHT - 1)]
+        others = behind[inside & ~slot_behind & (kinds == KINDS.index("outcome"))]
+        empty = [self._empty(), *[held.nonzero()] * _SLOT_WEIGHT]
+        spots = torch.cat([places[text], *ends, others, *empty])
+        n, n_ends, c = int(text.sum()), sum(map(len, ends)), known.shape[1]
+        wanted = torch.zeros(len(spots), c + 1)
+        wanted[:n, :c] = known[text]
+        wanted[n : n + n_ends, c] = 1
         return spots, wanted, places[case], known[case]
 
     def slots(self, *kinds: int) -> Tensor:
@@ -132,17 +135,10 @@ class Fit:
         self.spots, self.wanted = list(spots), list(wanted)
         self.written = [torch.zeros_like(w) for w in wanted]
 
-    def places(self) -> list[Tensor]:
-        """Where something is wanted, per batch."""
+    def places(self, columns: slice) -> list[Tensor]:
+        """Where something is wanted in some columns, per batch."""
         return [
-            spots[wanted.abs().sum(1) > 0]
-            for spots, wanted in zip(self.spots, self.wanted, strict=True)
-        ]
-
-    def ends(self, column: int) -> list[Tensor]:
-        """Where a column is wanted, per batch."""
-        return [
-            spots[wanted[:, column] > 0]
+            spots[wanted[:, columns].abs().sum(1) > 0]
             for spots, wanted in zip(self.spots, self.wanted, strict=True)
         ]
 
