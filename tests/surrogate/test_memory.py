@@ -9,7 +9,7 @@ import torch
 
 from innerview.alignment.labels import LabelSettings
 from innerview.alignment.mixture import MixtureSettings, case_records
-from innerview.alignment.records import Record
+from innerview.alignment.records import Form, Record
 from innerview.errors import SurrogateError
 from innerview.surrogate import surrogate as surrogate_module
 from innerview.surrogate.memory import (
@@ -26,6 +26,7 @@ from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
 from innerview.surrogate.streams import Stream
 from innerview.surrogate.surrogate import Surrogate
 from innerview.surrogate.train import TrainSettings
+from innerview.surrogate.vectors import KINDS
 from innerview.targets.protocol import Case
 from innerview.testing import ScriptedTarget, small_catalogue
 
@@ -99,8 +100,9 @@ def test_what_is_written_stays_as_it_is_in_all_layers_above() -> None:
         seen.append(stream.hidden.detach().float() @ lasting.T)
     last = round(0.27 * LAYERS)
     for numbers in seen[last + 1 :]:
-        # Edits are kept in bfloat16, so directions are a little off.
-        torch.testing.assert_close(numbers, seen[last], atol=0.01 * float(written.unit), rtol=0)
+        # Edits are kept in bfloat16, so directions are a little off; that a part ends is written
+        # five units long.
+        torch.testing.assert_close(numbers, seen[last], atol=0.02 * float(written.unit), rtol=0)
     slots = stream.slots(1, 2)
     batch = stream.batch
     chosen = batch.slot_kinds != 0
@@ -109,7 +111,8 @@ def test_what_is_written_stays_as_it_is_in_all_layers_above() -> None:
     unit = model.projectors.straight_unit
     held = stream.hidden[slots[:, 0], slots[:, 1]].detach().float() @ told.slot.T / unit
     numbers = model.projectors.part.numbers(vectors)
-    torch.testing.assert_close(held, numbers, atol=0.3, rtol=0)
+    # That a part ends is written beside it, and rounded; this model is not sure where.
+    assert float((held - numbers).square().mean().sqrt()) < 0.1 * float(numbers.std())
 
 
 def test_the_case_and_the_last_mention_are_read_at_every_position_asked_for() -> None:
@@ -121,6 +124,25 @@ def test_the_case_and_the_last_mention_are_read_at_every_position_asked_for() ->
     batch = collate(rows[:2], surrogate.vectors, pad_id=0)
     numbers = read_numbers(surrogate.model, written, batch, batch.answer_positions)
     assert numbers.shape == (len(batch.answer_positions), 2 * n)
+
+
+@pytest.mark.parametrize("form", ["behavior", "intention", "hybrid"])
+def test_a_part_ends_behind_its_title_and_behind_its_slot_but_in_no_outcome(form: Form) -> None:
+    surrogate = _deep()
+    groups = [[r for r in g if r.form == form and r.task == "interest"] for g in _records(40)]
+    rows = _rows(surrogate, [g for g in groups if g])
+    projectors = surrogate.model.projectors
+    assert projectors is not None
+    stream = Stream(surrogate.model, collate(rows[:2], surrogate.vectors, pad_id=0), 0)
+    spots, wanted, _, _ = stream.spots(surrogate.vectors, projectors.of_kind)
+    batch = stream.batch
+    named = batch.anchor_positions[batch.anchor_kinds == KINDS.index("part")]
+    ends = {tuple(spot) for spot in spots[wanted[:, -1] == 1].tolist()}
+    assert ends == {(row, at + 1) for row, at in named.tolist()}
+    slots = {tuple(spot) for spot in batch.slot_positions.tolist()}
+    assert bool(ends & slots) == (form == "hybrid")
+    others = {tuple(spot) for spot in spots[wanted[:, -1] == 0].tolist()}
+    assert not others & ends and len(others & slots) == len(slots - ends)
 
 
 def test_memory_is_written_once_and_kept(tmp_path: Path) -> None:
