@@ -86,6 +86,14 @@ def test_edits_that_were_saved_make_the_same_model() -> None:
     assert fresh.model.reserved is not None and torch.equal(fresh.model.reserved, written.places)
 
 
+def test_a_memory_whose_numbers_do_not_go_together_is_refused() -> None:
+    tensors = {"places": torch.zeros(n_places(4), 8), "weights": torch.zeros(8)}
+    assert memory_from_tensors(tensors | {"unit": torch.ones(1)}).places.shape == (19, 8)
+    for n in (7, 9, 13):
+        with pytest.raises(RuntimeError, match=f"19 places do not go with {n} weights"):
+            memory_from_tensors(tensors | {"weights": torch.zeros(n)})
+
+
 def test_what_is_written_stays_as_it_is_in_all_layers_above() -> None:
     surrogate = _deep()
     rows = _rows(surrogate, _records(40))

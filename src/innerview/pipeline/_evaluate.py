@@ -29,6 +29,9 @@ Answered = dict[str, tuple[list[Record], list[Any]]]
 
 _OF_VECTORS = ("history", "item_title")
 _SHARD = 10
+_BASE_CASES = 50
+"""Cases that the base model is asked about, before training: it names by beam search, at several
+times the surrogate's cost, and is far from every rival."""
 
 
 def evaluate(
@@ -46,8 +49,8 @@ def evaluate(
     Args:
         run: with target, records and surrogate.
         say: told how far it is.
-        unaligned: ask the base language model, before training, as well: as it is, and with two
-            solved examples before each question.
+        unaligned: ask the base language model, before training, as well, about the first 50
+            cases: as it is, and with two solved examples before each question.
         distilled: teach a small network the same training labels, and ask it as well.
         channels: measure what the surrogate says when words and vectors disagree.
         max_seconds: stop asking about further cases when another few would take longer; the
@@ -59,7 +62,7 @@ def evaluate(
     target = load_bundle(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
     asked = {"unaligned": unaligned, "distilled": distilled, "channels": channels}
-    made_from = digest([target.fingerprint, surrogate.fingerprint, asked, seed, 3])
+    made_from = digest([target.fingerprint, surrogate.fingerprint, asked, seed, 4])
     path = run / "report" / "metrics.json"
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))
@@ -139,6 +142,7 @@ def _of_the_base(
     from innerview.surrogate.base import load_base
     from innerview.surrogate.surrogate import Surrogate
 
+    asked = [r for shard in _shards(asked)[: _BASE_CASES // _SHARD] for r in shard]
     say(Event("evaluate", f"{len(asked)} questions to the unaligned base model"))
     base = Surrogate(load_base(surrogate.base.name), surrogate.target, seed=seed)
     shape = surrogate.manifest["projectors"] or {}

@@ -97,8 +97,8 @@ class Memory:
         edits: in the order in which they were made; none where nothing was written.
         explained: how much of the vectors' variance is explained where nothing was fitted.
         places: (n, h) float32, the directions of the hidden state that are written to.
-        weights: (3c + 1,) float32, from products of case and mention, the mention, the case, and
-            one to how well they fit; learned anew for what is read (``understanding.py``).
+        weights: (2c,) float32, from products of case and mention, and from the mention, to how
+            well they fit; learned anew for what is read (``understanding.py``).
         unit: (1,) float32, length of one standard deviation of a written number.
     """
 
@@ -183,9 +183,13 @@ def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
 
     Raises:
         KeyError: an edit has only one side, or something is missing.
+        RuntimeError: numbers of different vectors.
     """
     if not tensors:
         return Memory()
+    places, weights = len(tensors["places"]), len(tensors["weights"])
+    if places != n_places(weights // 2) or weights % 2:
+        raise RuntimeError(f"{places} places do not go with {weights} weights")
     stems = sorted({name.rpartition(".")[0] for name in tensors if name not in _NUMBERS})
     edits = [
         Edit(stem.partition(".")[2], tensors[f"{stem}.out"], tensors[f"{stem}.into"])
@@ -491,9 +495,9 @@ class _Writer:
         into = fit.solve(inner, ridge=1e-3)[:, 0]
         self.memory.explained["fits"] = fit.explained(slice(0, 1))
         weights = into / torch.cat(fit.written).std()
-        self.memory.weights = weights
-        # Pairs of a factor and another, the last one for all that is linear.
         c = self.c
+        self.memory.weights = weights[: 2 * c].clone()
+        # Pairs of a factor and another, the last one for all that is linear.
         linear = mention @ weights[c : 2 * c] + case @ weights[2 * c : 3 * c] + flat * weights[-1]
         factors = torch.cat([case.T, flat[None]])
         others = torch.cat([mention.T * weights[:c, None], linear[None]])

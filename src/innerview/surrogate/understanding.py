@@ -61,7 +61,7 @@ class Understanding:
         """
         cases = self._numbers(records)[:, : self.n]
         rows = {one: row for row, one in enumerate(self.target.outcomes.ids)}
-        weights = self.memory.weights[: 2 * self.n].clone().requires_grad_()
+        weights = self.memory.weights.clone().requires_grad_()
         adam = torch.optim.Adam([weights], lr=_RATE)
         rng = np.random.default_rng(seed)
         forms = sorted({r.form for r in records})
@@ -77,7 +77,7 @@ class Understanding:
                     loss = loss + _WEIGHT_DECAY * weights.square().sum()
                     (weights.grad,) = torch.autograd.grad(loss, weights)
                     adam.step()
-        self.memory.weights = torch.cat([weights.detach(), torch.zeros(self.n + 1)])
+        self.memory.weights = weights.detach()
 
     def best(self, records: Sequence[Record], *, size: int) -> list[tuple[str, ...]]:
         """For each question about a case, the outcomes that fit best what was understood of it,
@@ -99,14 +99,14 @@ class Understanding:
         for form in {r.form for r in records}:
             own = [i for i, r in enumerate(records) if r.form == form]
             asked = list(dict.fromkeys(records[i].label["outcome"] for i in own))
-            fit = _fit(self.memory.weights[: 2 * self.n], cases[own], self._read(form, asked))
+            fit = _fit(self.memory.weights, cases[own], self._read(form, asked))
             for i, row in zip(own, fit.tolist(), strict=True):
                 found[i] = row[asked.index(records[i].label["outcome"])]
         return found
 
     def _fits(self, cases: Tensor, form: Form) -> Tensor:
         """(N, O) how well each outcome fits each of (N, n) cases."""
-        return _fit(self.memory.weights[: 2 * self.n], cases, self._outcomes(form))
+        return _fit(self.memory.weights, cases, self._outcomes(form))
 
     def meant(self, records: Sequence[Record]) -> list[str]:
         """For each question that ends in a slot, the outcome whose title is understood to mean most
