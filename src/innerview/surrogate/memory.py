@@ -39,6 +39,7 @@ __all__ = [
     "apply_memory",
     "memory_from_tensors",
     "memory_to_tensors",
+    "n_numbers",
     "n_places",
     "read_numbers",
     "write_memory",
@@ -112,6 +113,11 @@ class Memory:
 def n_places(c: int) -> int:
     """How many directions of the hidden state are written to, for c numbers per vector."""
     return 4 * c + 3
+
+
+def n_numbers(places: int) -> int:
+    """How many numbers per vector so many directions have room for."""
+    return max(0, places - 3) // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +238,7 @@ def read_numbers(model: SpliceModel, memory: Memory, batch: Batch, spots: Tensor
     stream = Stream(model, batch, 0)
     for layer in layers[: _last(len(layers)) + 3]:
         stream.run(layer, layer)
-    at = Places.of(memory.places, (len(memory.places) - 3) // 4)
+    at = Places.of(memory.places, n_numbers(len(memory.places)))
     states = stream.hidden[spots[:, 0], spots[:, 1]].float().cpu()
     return states @ torch.cat([at.case, at.before]).T / memory.unit
 

@@ -18,6 +18,7 @@ from innerview.alignment.records import Record
 from innerview.alignment.tasks import Asker
 from innerview.data.tables import Catalogue
 from innerview.surrogate.base import BaseModel
+from innerview.surrogate.memory import n_numbers
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Tree, pack_in_order, trees_of
 from innerview.surrogate.projector import ProjectorSet
@@ -30,6 +31,9 @@ __all__ = ["add_lora", "fit_projectors", "met", "rows_to_fit", "title_embeddings
 _FROZEN_DEPTH = 0.37
 """Share of the layers, the lowest, that keep their weights: nothing is learned below them, so the
 backward pass ends there (docs/experiments.md)."""
+_MOST_RESERVED, _FEWEST_NUMBERS = 1 / 3, 16
+"""Share of the hidden state that a memory may keep for itself, and numbers of a vector that it
+holds in any case. Of vectors with more, the principal components are told."""
 _TOLD = 24
 """Outcomes that are mentioned to one case, for the memory."""
 
@@ -95,7 +99,8 @@ def fit_projectors(
     d, h = vectors.width, embedding.shape[1]
     config = model.causal.config
     # An attention head carries what is told of a vector from token to token.
-    numbers = min(d + 1, config.hidden_size // config.num_attention_heads)
+    head_size = config.hidden_size // config.num_attention_heads
+    numbers = min(d + 1, head_size, max(_FEWEST_NUMBERS, n_numbers(int(h * _MOST_RESERVED))))
     projectors = ProjectorSet(
         d, h, shared_parts=shared, features=features, numbers=numbers, seed=seed
     )

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from innerview.alignment.records import Form, Record
 from innerview.alignment.tasks import Asker, Context
-from innerview.surrogate.memory import Memory, read_numbers
+from innerview.surrogate.memory import Memory, n_numbers, read_numbers
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
 from innerview.targets.protocol import Target
@@ -45,7 +45,7 @@ class Understanding:
     ) -> None:
         self.model, self.memory, self.target = model, memory, target
         self.at_answers = at_answers
-        self.n = len(memory.places) // 4
+        self.n = n_numbers(len(memory.places))
         self._titles: dict[Form, Tensor] = {}
 
     def learn(self, records: Sequence[Record], *, seed: int = 0) -> None:
