@@ -2,8 +2,8 @@
 
     python scripts/make_shipped.py runs/shipped
 
-Seeded. About an hour and a half on two cores that multiply bfloat16 in hardware: 10 minutes for the
-memory, 30 for the training, the rest for the evaluation; several times that without. Killed, it
+Seeded. About an hour on two cores that multiply bfloat16 in hardware: 10 minutes for the
+memory, 18 for the training, the rest for the evaluation; several times that without. Killed, it
 goes on where it stopped. The last step copies what the demo needs into the package.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from innerview import pipeline
 
-MAX_STEPS = 750
+MAX_STEPS = 500
 
 
 def say(event: pipeline.Event) -> None:
