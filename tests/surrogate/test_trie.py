@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from innerview.errors import InnerviewWarning, RecordError
-from innerview.surrogate import surrogate as surrogate_module
+from innerview.surrogate import answering
 from innerview.surrogate.surrogate import Surrogate
 from innerview.surrogate.trie import Trie, kept_trie
 
@@ -120,7 +120,7 @@ def test_only_large_catalogues_are_kept(
     monkeypatch.setenv("INNERVIEW_CACHE", str(tmp_path))
     small = surrogate.respondent._trie(surrogate.target.outcomes)
     assert not (tmp_path / "tries").exists()
-    monkeypatch.setattr(surrogate_module, "_WORTH_KEEPING", 3)
+    monkeypatch.setattr(answering, "_WORTH_KEEPING", 3)
     assert _paths(surrogate.respondent._trie(surrogate.target.outcomes)) == _paths(small)
     assert _paths(surrogate.respondent._trie(surrogate.target.outcomes)) == _paths(small)
     assert len(list((tmp_path / "tries").iterdir())) == 1
