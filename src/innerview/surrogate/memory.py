@@ -6,9 +6,9 @@ language model are key-value memories that can be written by least squares (MEMI
 arXiv 2210.07229). So where a title has been read, a few of the lower layers add that thing's vector
 to the hidden state; a slot carries its own. A head of the next layer hands it to the token behind,
 and another hands a case's slot to all that follow; heads of the layer above average what the parts'
-ends were handed, and read the case's vector off it, where no slot has told it; the layer above that
-compares the case with what was just mentioned. Titles and slots then mean the same, in one place
-that every task can use, and training has to learn to speak about it.
+ends were handed, and read the case's vector off it, or what its slot has left to tell; the layer
+above that compares the case with what was just mentioned. Titles and slots then mean the same, in
+one place that every task can use, and training has to learn to speak about it.
 
 All this is written in places, directions of the hidden state, that nothing else reaches: what is
 written stays as it is to the last layer. It is fitted on the surrogate's own hidden states, layer
