@@ -300,7 +300,7 @@ class Respondent:
         yes, no = (self.encoder.text(f" {word}")[0] for word in (YES, NO))
 
         def odds(batch: Batch, spots: Tensor) -> Tensor:
-            logits = self.model.run(batch)[_first_answers(batch)]
+            logits = self.model.run(batch)[batch.first_answers]
             return logits[:, yes] - logits[:, no]
 
         found: list[float] = self._at_answers(records, odds).tolist()
@@ -324,16 +324,11 @@ class Respondent:
                 rows[start : start + rows_per_batch], self.vectors,
                 pad_id=self.encoder.tokenizer.eos_token_id,
             )  # fmt: skip
-            found.append(read(batch, batch.answer_positions[_first_answers(batch)]).cpu())
+            found.append(read(batch, batch.answer_positions[batch.first_answers]).cpu())
         stacked = torch.cat(found)
         back = torch.empty(len(order), dtype=torch.int64)
         back[torch.tensor(order)] = torch.arange(len(order))
         return stacked[back]
-
-
-def _first_answers(batch: Batch) -> Tensor:
-    """(A,) which answer ids are the first of their record."""
-    return batch.answer_records.diff(prepend=batch.answer_records.new_tensor([-1])) != 0
 
 
 def _named(record: Record, answers: Sequence[Any]) -> Any:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 __all__ = ["answer_losses"]
 
-_CHUNK = 64
-"""Rows of logits at a time: 12 MB in float32 for a vocabulary of 49,152, near the cache's size."""
+_CHUNK, _GPU_CHUNK = 64, 1024
+"""Rows of logits at a time: 12 MB in float32 for a vocabulary of 49,152, near the cache's size; on
+a GPU 200 MB, to keep it busy."""
 _MULTIPLE = 16
 """Rows of the last chunk are that many times some number, so that few shapes of it are met: a
 matrix product may keep something for each."""
@@ -48,14 +49,14 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, *truths: Tensor) -> Tensor:
         rows, ids, shares = truths
-        n = len(states)
+        n, size = len(states), _GPU_CHUNK if states.is_cuda else _CHUNK
         states = nn.functional.pad(states.to(weight.dtype), (0, 0, 0, -n % _MULTIPLE))
         losses = torch.zeros(len(states), device=states.device)
         gradient = torch.empty_like(states)
-        starts = torch.arange(0, len(states) + _CHUNK, _CHUNK, device=rows.device)
+        starts = torch.arange(0, len(states) + size, size, device=rows.device)
         cuts = torch.searchsorted(rows, starts).tolist()
         for at, (first, last) in enumerate(pairwise(cuts)):
-            here = slice(at * _CHUNK, (at + 1) * _CHUNK)
+            here = slice(at * size, (at + 1) * size)
             own, tokens, share = rows[first:last] - here.start, ids[first:last], shares[first:last]
             logits = (states[here] @ weight.T).float()
             hits = logits[own, tokens] * share

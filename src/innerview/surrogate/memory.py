@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -208,7 +208,7 @@ def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
 def apply_memory(model: SpliceModel, memory: Memory) -> None:
     """Write what was written once into a model's frozen weights again, in place."""
     if memory.edits:
-        reserve(model, memory.places)
+        reserve(model, memory.places.to(next(model.language_model.parameters()).device))
         _apply_edits(model.causal, memory.edits)
 
 
@@ -216,7 +216,8 @@ def apply_memory(model: SpliceModel, memory: Memory) -> None:
 def _apply_edits(causal: nn.Module, edits: Sequence[Edit]) -> None:
     for edit in edits:
         weight = _linear(causal.get_submodule(edit.name)).weight
-        weight.add_((edit.out.float() @ edit.into.float()).to(weight))
+        out, into = (side.to(weight.device).float() for side in (edit.out, edit.into))
+        weight.add_((out @ into).to(weight))
 
 
 def _linear(module: Any) -> Any:
@@ -233,8 +234,6 @@ def read_numbers(model: SpliceModel, memory: Memory, batch: Batch, spots: Tensor
     are not run.
     """
     layers = model.causal.model.layers
-    device = next(model.language_model.parameters()).device
-    batch = Batch(**{name: tensor.to(device) for name, tensor in batch.as_dict().items()})
     stream = Stream(model, batch, 0)
     for layer in layers[: _last(len(layers)) + 3]:
         stream.run(layer, layer)
@@ -254,8 +253,7 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
 
     Args:
         model: its base weights are changed in place.
-        batches: packed training prompts, on the CPU like the model; every tenth is left out of
-            the fits and measures them.
+        batches: packed training prompts; every tenth is left out of the fits and measures them.
         yes: id that opens the answer yes.
         no: id that opens the answer no.
 
@@ -280,7 +278,10 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
         if at == last + 3:
             writer.compare(at)
         writer.layer(at, write=first <= at <= last)
-    return writer.memory
+    return replace(
+        writer.memory,
+        places=writer.memory.places.cpu(), weights=writer.memory.weights.cpu(),
+    )  # fmt: skip
 
 
 def _can_hold(model: SpliceModel, last: int) -> bool:
@@ -431,14 +432,14 @@ class _Writer:
 
     def _ends_read(self, seen: Sequence[Tensor]) -> Tensor:
         """(h,) what tells the ends of parts, from all other tokens, those inside titles too."""
-        spots = [(s.batch.attention_mask[:, 0].sum(2) > 1).nonzero() for s in self.streams]
+        spots = [(s.batch.real & (s.batch.position_ids > 0)).nonzero() for s in self.streams]
         return Fit(spots, self._are_ends(spots)).solve(seen, ridge=1e-3)[:, 0]
 
     def _are_ends(self, spots: Sequence[Tensor]) -> list[Tensor]:
         """(N, 1) per batch, 1 where a part ends."""
         found: list[Tensor] = []
         for stream, own, ends in zip(self.streams, spots, self._ends, strict=True):
-            flags = torch.zeros(stream.batch.input_ids.shape)
+            flags = torch.zeros_like(stream.batch.input_ids, dtype=torch.float32)
             flags[ends[:, 0], ends[:, 1]] = 1
             found.append(flags[own[:, 0], own[:, 1]][:, None])
         return found
@@ -508,7 +509,7 @@ class _Writer:
         factors = torch.cat([case.T, flat[None]])
         others = torch.cat([mention.T * weights[:c, None], linear[None]])
         direction = self.at.fits[0] * (self.unit * _FITS_STRENGTH) + self._steering(at + 1)
-        sign = torch.cat([torch.ones(len(factors)), -torch.ones(len(factors))])
+        sign = flat.new_tensor([1.0, -1.0]).repeat_interleave(len(factors))
         self._rewrite(
             mlp,
             torch.cat([factors, -factors]),
@@ -543,7 +544,7 @@ class _Writer:
         Written along it, a judgement is spoken even before any training.
         """
         model, n = self.causal.model, 0
-        total = torch.zeros(self.streams[0].hidden.shape[-1])
+        total = torch.zeros((), device=self.streams[0].hidden.device)
         for stream in self.streams[:_STEERED]:
             spots, _ = stream.judged()
             before = stream.hidden
@@ -601,13 +602,13 @@ class _Writer:
     def _replace(self, name: str, delta: Tensor, *, dim: int) -> None:
         """Add a delta of which only some rows (dim 0) or columns (dim 1) are not zero."""
         kept = delta.abs().sum(1 - dim).nonzero()[:, 0]
-        chosen = torch.eye(delta.shape[dim])[kept]
+        chosen = torch.eye(delta.shape[dim], device=delta.device)[kept]
         own = delta.index_select(dim, kept)
         self._add(name, *((chosen.T, own) if dim == 0 else (own, chosen)))
 
     def _add(self, name: str, out: Tensor, into: Tensor) -> None:
         """Apply an edit and keep it, rounded as it will be saved."""
-        edit = Edit(name, *(t.to(torch.bfloat16).contiguous() for t in (out, into)))
+        edit = Edit(name, *(t.to("cpu", torch.bfloat16).contiguous() for t in (out, into)))
         self.memory.edits.append(edit)
         _apply_edits(self.causal, [edit])
 

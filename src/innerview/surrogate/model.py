@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from innerview.alignment.records import TASKS
+from innerview.surrogate.attention import additive_mask, block_mask
 from innerview.surrogate.loss import answer_losses
 from innerview.surrogate.packing import Batch
 from innerview.surrogate.projector import ProjectorSet, splice
@@ -58,12 +59,12 @@ class SpliceModel(nn.Module):
         embeddings = self.embed(
             batch["input_ids"], batch["slot_positions"], batch["slot_kinds"], batch["slot_rows"]
         )
-        mask = batch["attention_mask"]
-        bias = torch.zeros(mask.shape, dtype=embeddings.dtype, device=mask.device)
+        spans = batch["attention_spans"]
+        flex = self.causal.config._attn_implementation == "flex_attention"
         # use_cache=False, or packed branches see each other through the cache.
         states: Tensor = self.causal.model(
             inputs_embeds=embeddings,
-            attention_mask=bias.masked_fill(~mask, torch.finfo(bias.dtype).min),
+            attention_mask=block_mask(spans) if flex else additive_mask(spans, embeddings.dtype),
             position_ids=batch["position_ids"],
             use_cache=False,
         ).last_hidden_state
@@ -106,6 +107,7 @@ class SpliceModel(nn.Module):
         )
 
     def _note(self, each: Tensor, tasks: Tensor) -> None:
+        each, tasks = each.cpu(), tasks.cpu()  # once, not once per task
         for task in set(tasks.tolist()):
             self.task_loss.setdefault(TASKS[task], []).append(float(each[tasks == task].mean()))
 

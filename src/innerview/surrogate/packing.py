@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from innerview.alignment.records import TASKS, Record
+from innerview.surrogate.attention import N_PIECES, dense_mask, is_real
 from innerview.surrogate.prompts import Encoded, PromptEncoder, SlotRef
 from innerview.surrogate.vectors import KINDS, VectorTable
 
@@ -59,7 +60,7 @@ class Batch:
     Attributes:
         input_ids: (B, T) int64.
         position_ids: (B, T) int64, going on from the context on every branch.
-        attention_mask: (B, 1, T, T) bool, True where row attends to column.
+        attention_spans: (B, T, 5) int64, what each token sees (``attention.py``).
         slot_positions: (S, 2) int64, row and token.
         slot_kinds: (S,) int64, index into ``VectorTable`` kinds.
         slot_rows: (S,) int64, row of the vector in its kind's table.
@@ -77,7 +78,7 @@ class Batch:
 
     input_ids: Tensor
     position_ids: Tensor
-    attention_mask: Tensor
+    attention_spans: Tensor
     slot_positions: Tensor
     slot_kinds: Tensor
     slot_rows: Tensor
@@ -91,6 +92,25 @@ class Batch:
     anchor_positions: Tensor
     anchor_kinds: Tensor
     anchor_rows: Tensor
+
+    @property
+    def attention_mask(self) -> Tensor:
+        """(B, 1, T, T) bool, True where row attends to column."""
+        return dense_mask(self.attention_spans)
+
+    @property
+    def real(self) -> Tensor:
+        """(B, T) bool, False at padding."""
+        return is_real(self.attention_spans)
+
+    @property
+    def first_answers(self) -> Tensor:
+        """(A,) bool, which answer ids are the first of their record."""
+        return self.answer_records.diff(prepend=self.answer_records.new_tensor([-1])) != 0
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(**{name: tensor.to(device) for name, tensor in self.as_dict().items()})
 
     def as_dict(self) -> dict[str, Tensor]:
         """The tensors by name."""
@@ -239,8 +259,8 @@ def collate(
     shape = (len(rows), width)
     input_ids = torch.full(shape, pad_id, dtype=torch.int64)
     position_ids = torch.zeros(shape, dtype=torch.int64)
-    mask = torch.eye(width, dtype=torch.bool).repeat(len(rows), 1, 1)
-    causal = torch.ones(width, width, dtype=torch.bool).tril()
+    spans = torch.zeros(*shape, N_PIECES, dtype=torch.int64)
+    spans[..., 0] = width
     kept = _Rows(vectors)
     for r, row in enumerate(rows):
         offset = 0
@@ -248,10 +268,10 @@ def collate(
             start, n = offset, len(tree.context.ids)
             input_ids[r, start : start + n] = torch.tensor(tree.context.ids)
             position_ids[r, start : start + n] = torch.arange(n)
-            mask[r, start : start + n, start : start + n] = causal[:n, :n]
+            spans[r, start : start + n, 0] = start
             kept.add_context(r, start, tree.context)
             offset += n
-            stem: list[int] = []
+            stem: list[int] = []  # places of the branch before, whose first ids may be shared
             for branch in tree.branches:
                 ids = branch.encoded.ids
                 old, new = branch.shared, len(branch)
@@ -259,9 +279,11 @@ def collate(
                 end = offset + new
                 input_ids[r, offset:end] = torch.tensor(ids[old:])
                 position_ids[r, offset:end] = torch.arange(new) + branch.visible + old
-                mask[r, offset:end, start : start + branch.visible] = True
-                mask[r, offset:end, stem[:old]] = True
-                mask[r, offset:end, offset:end] = causal[:new, :new]
+                # A stem is laid out in one stretch, with the first branch that has it.
+                shared = (stem[0], stem[0] + old) if old else (0, 0)
+                spans[r, offset:end] = torch.tensor(
+                    [offset, start, start + branch.visible, *shared]
+                )
                 kept.add_branch(r, start, places, branch)
                 offset, stem = end, places
     slots = torch.tensor(kept.slots, dtype=torch.int64).reshape(-1, 4)
@@ -270,7 +292,7 @@ def collate(
     return Batch(
         input_ids=input_ids,
         position_ids=position_ids,
-        attention_mask=mask[:, None],
+        attention_spans=spans,
         slot_positions=slots[:, :2],
         slot_kinds=slots[:, 2],
         slot_rows=slots[:, 3],

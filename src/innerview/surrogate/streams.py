@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from innerview.alignment.records import TASKS
+from innerview.surrogate.attention import additive_mask
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
 from innerview.surrogate.projector import Projector
@@ -34,17 +35,16 @@ class Stream:
     """One batch on its way through the layers."""
 
     def __init__(self, model: SpliceModel, batch: Batch, yes: int) -> None:
-        self.batch, self.yes = batch, yes
+        self.batch, self.yes = batch.to(next(model.language_model.parameters()).device), yes
+        batch = self.batch
         self.hidden = model.embed(
             batch.input_ids, batch.slot_positions, batch.slot_kinds, batch.slot_rows
         )
         self.rotary = model.causal.model.rotary_emb(self.hidden, position_ids=batch.position_ids)
 
     def _arguments(self) -> dict[str, Any]:
-        mask = self.batch.attention_mask
-        bias = torch.zeros(mask.shape, dtype=self.hidden.dtype, device=mask.device)
         return {
-            "attention_mask": bias.masked_fill(~mask, torch.finfo(bias.dtype).min),
+            "attention_mask": additive_mask(self.batch.attention_spans, self.hidden.dtype),
             "position_embeddings": self.rotary,
             "position_ids": self.batch.position_ids,
         }
@@ -73,11 +73,11 @@ class Stream:
         places, kinds = batch.anchor_positions, batch.anchor_kinds
         known = _standardized(vectors, kinds, batch.anchor_rows, standard)
         case, part = kinds == 0, kinds == KINDS.index("part")
-        held = torch.zeros(batch.input_ids.shape, dtype=torch.bool)
+        held = torch.zeros_like(batch.input_ids, dtype=torch.bool)
         held[batch.slot_positions[:, 0], batch.slot_positions[:, 1]] = True
         # What a slot holds is known; only text has to be understood.
         text = ~case & ~held[places[:, 0], places[:, 1]]
-        behind = places + torch.tensor([0, 1])
+        behind = places + places.new_tensor([0, 1])
         inside = behind[:, 1] < held.shape[1]
         slot_behind = torch.zeros_like(inside)
         slot_behind[inside.clone()] = held[behind[inside][:, 0], behind[inside][:, 1]]
@@ -89,42 +89,41 @@ class Stream:
         empty = [self._empty(), *[held.nonzero()] * _SLOT_WEIGHT]
         spots = torch.cat([places[text], *ends, others, *empty])
         n, n_ends, c = int(text.sum()), sum(map(len, ends)), known.shape[1]
-        wanted = torch.zeros(len(spots), c + 1)
+        wanted = known.new_zeros(len(spots), c + 1)
         wanted[:n, :c] = known[text]
         wanted[n : n + n_ends, c] = 1
         return spots, wanted, places[case], known[case]
 
     def slots(self, *kinds: int) -> Tensor:
         """(N, 2) positions of the slots of some kinds."""
-        chosen = sum((self.batch.slot_kinds == k for k in kinds), torch.zeros(())) > 0
-        return self.batch.slot_positions[chosen.expand(len(self.batch.slot_positions))]
+        wanted = self.batch.slot_kinds.new_tensor(kinds)
+        return self.batch.slot_positions[torch.isin(self.batch.slot_kinds, wanted)]
 
     def real(self) -> Tensor:
         """(N, 2) every third token and the first of each prompt, without padding."""
-        mask = self.batch.attention_mask[:, 0]
-        # A first token sees only itself, but others see it; padding neither sees nor is seen.
-        first = (self.batch.position_ids == 0) & (mask.sum(1) > 1)
-        return torch.cat([(mask.sum(2) > 1).nonzero()[::3], first.nonzero()])
+        real = self.batch.real
+        first = real & (self.batch.position_ids == 0)
+        return torch.cat([(real & ~first).nonzero()[::3], first.nonzero()])
 
     def judged(self) -> tuple[Tensor, Tensor]:
         """Positions (N, 2) right before a yes or no, and (N, 1) which it is, as 1 or -1."""
         batch = self.batch
         asked = batch.answer_tasks == TASKS.index("interest")
-        first = asked & (batch.answer_records.diff(prepend=torch.tensor([-1])) != 0)
+        first = asked & batch.first_answers
         yes = (batch.answer_ids[first] == self.yes).float() * 2 - 1
         return batch.answer_positions[first], yes[:, None]
 
     def _empty(self) -> Tensor:
         """(N, 2) tokens at which, and soon behind which, nothing is mentioned."""
-        shape = self.batch.input_ids.shape
-        busy = torch.zeros(shape, dtype=torch.bool)
+        busy = torch.zeros_like(self.batch.input_ids, dtype=torch.bool)
         told = self.batch.anchor_positions[self.batch.anchor_kinds != 0]
         spots = torch.cat([told, self.batch.slot_positions])
         for back in range(-1, _LEAD):
-            busy[spots[:, 0], (spots[:, 1] - back).clamp(0, shape[1] - 1)] = True
+            busy[spots[:, 0], (spots[:, 1] - back).clamp(0, busy.shape[1] - 1)] = True
         busy[self.batch.answer_positions[:, 0], self.batch.answer_positions[:, 1]] = True
-        real = self.batch.attention_mask[:, 0].sum(-1) > 1
-        empty: Tensor = (~busy & real).nonzero()[::3]
+        # At a first token, which sees nothing but itself, nothing can be understood.
+        inside = self.batch.real & (self.batch.position_ids > 0)
+        empty: Tensor = (~busy & inside).nonzero()[::3]
         return empty
 
 
@@ -158,7 +157,7 @@ class Fit:
         scale = x.square().mean(0).sqrt()
         scale = scale + 1e-3 * scale.mean()
         x = x / scale
-        gram = x.T @ x + ridge * len(x) * torch.eye(x.shape[1])
+        gram = x.T @ x + ridge * len(x) * torch.eye(x.shape[1], device=x.device)
         into: Tensor = torch.linalg.solve(gram, x.T @ missing) / scale[:, None]
         for i, own in enumerate(features):
             self.written[i] += own @ into
@@ -177,8 +176,9 @@ class Fit:
 
 def _standardized(vectors: VectorTable, kinds: Tensor, rows: Tensor, standard: Standard) -> Tensor:
     """(N, c) vectors in standard units, each by its kind."""
-    raw = vectors.gather(kinds, rows)
-    out = torch.zeros(len(raw), standard(0).basis.shape[1])
+    basis = standard(0).basis
+    raw = vectors.gather(kinds.cpu(), rows.cpu()).to(basis)
+    out = basis.new_zeros(len(raw), basis.shape[1])
     for kind in range(len(KINDS)):
         chosen = kinds == kind
         if bool(chosen.any()):

@@ -243,16 +243,13 @@ class Surrogate:
         return memory.explained
 
     def _fit_memory(self, rows: Sequence[Sequence[Tree]]) -> Memory:
-        pad, device = self.base.tokenizer.eos_token_id, next(self.model.parameters()).device
-        self.model.to("cpu")
-        memory = write_memory(
+        pad = self.base.tokenizer.eos_token_id
+        return write_memory(
             self.model,
             [collate(rows[i : i + 4], self.vectors, pad_id=pad) for i in range(0, len(rows), 4)],
             yes=self.encoder.text(f" {YES}")[0],
             no=self.encoder.text(f" {NO}")[0],
         )
-        self.model.to(device)
-        return memory
 
     def _remember(self, tensors: Mapping[str, Tensor], *, source: Path) -> None:
         """Apply the edits of a file to the base weights.
