@@ -48,6 +48,9 @@ class MixtureSettings:
     """Cases that are asked about, drawn at random: an hour of CPU training reads no more, and
     asking about all of a large table would take longer than the training."""
     windows_per_case: int = 3
+    passes: int = 1
+    """Times that a window is asked, each time in a form and with questions drawn anew: an hour of
+    CPU training does not get through one, a GPU through several."""
     min_visible: int = 3
     """parts"""
     prefixes: int = 6
@@ -123,7 +126,7 @@ def case_records(
     """
     heldout = heldout_outcomes(target, settings)
     cut = [
-        window
+        again
         for case in cases
         for window in windows(
             case.without(heldout),
@@ -131,6 +134,7 @@ def case_records(
             limit=settings.windows_per_case,
             min_visible=settings.min_visible,
         )
+        for again in _asked_again(window, settings.passes)
     ]
     seen = [_visible_counts(window, settings) for window in cut]
     asked = [prefix_case(w, v) for w, counts in zip(cut, seen, strict=True) for v in counts]
@@ -152,6 +156,12 @@ def case_records(
         _window_records(asker, w, own, reason, settings)
         for w, own, reason in zip(cut, per_window, reasons, strict=True)
     ]
+
+
+def _asked_again(window: Case, passes: int) -> list[Case]:
+    """A window under another name each time: what is drawn for it goes by its name."""
+    names = (f"{window.case_id}~{again}" for again in range(1, passes))
+    return [window, *(Case(name, window.parts) for name in names)]
 
 
 def _visible_counts(window: Case, settings: MixtureSettings) -> list[int]:

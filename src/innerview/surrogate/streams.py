@@ -148,19 +148,21 @@ class Fit:
 
     def solve(self, inner: Sequence[Tensor], *, ridge: float) -> Tensor:
         """(m, c) ridge solution for what is still missing, from features (B, T, m) per batch."""
-        features = [
-            x[spots[:, 0], spots[:, 1]].float() for x, spots in zip(inner, self.spots, strict=True)
-        ]
-        fitted = [i for i in range(len(features)) if i % _LEFT_OUT]
-        x = torch.cat([features[i] for i in fitted])
-        missing = torch.cat([self.wanted[i] - self.written[i] for i in fitted])
-        scale = x.square().mean(0).sqrt()
+        at = [spots.unbind(1) for spots in self.spots]
+        gram, moments, n = torch.zeros(()), torch.zeros(()), 0
+        for i in range(len(inner)):
+            if i % _LEFT_OUT:
+                x = inner[i][at[i]].float()
+                gram = gram + x.T @ x
+                moments = moments + x.T @ (self.wanted[i] - self.written[i])
+                n += len(x)
+        scale = (gram.diagonal() / n).sqrt()
         scale = scale + 1e-3 * scale.mean()
-        x = x / scale
-        gram = x.T @ x + ridge * len(x) * torch.eye(x.shape[1], device=x.device)
-        into: Tensor = torch.linalg.solve(gram, x.T @ missing) / scale[:, None]
-        for i, own in enumerate(features):
-            self.written[i] += own @ into
+        gram = gram / (scale[:, None] * scale)
+        gram.diagonal().add_(ridge * n)
+        into: Tensor = torch.linalg.solve(gram, moments / scale[:, None]) / scale[:, None]
+        for i in range(len(inner)):
+            self.written[i] += inner[i][at[i]].float() @ into
         return into
 
     def explained(self, columns: slice) -> float:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,13 @@ class TrainSummary:
     last_task_loss: dict[str, float]
 
 
+_WORKERS = 2
+"""Processes that lay batches out while a GPU trains; a processor is busy enough."""
+_JOINED_FROM, _BLOCK = 2048, 128
+"""Tokens of a step from which on a GPU reads them as one long row, of which FlexAttention computes
+what is seen; and the size of its blocks."""
+
+
 class _Rows(Dataset[list[Tree]]):
     """A stretch of the rows, which are repeated without end; each is read when it is needed."""
 
@@ -138,9 +146,13 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     model.vectors = vectors
     with _prepared(model, settings):
+        joined = model.causal.config._attn_implementation == "flex_attention"
+        multiple = _BLOCK if joined else _MULTIPLE
 
         def make_batch(items: list[list[Tree]]) -> dict[str, Tensor]:
-            return collate(items, vectors, pad_id=pad_id, multiple=_MULTIPLE).as_dict()
+            if joined:
+                items = [[tree for row in items for tree in row]]
+            return collate(items, vectors, pad_id=pad_id, multiple=multiple).as_dict()
 
         state = read_checkpoint(folder, model)
         done = state.step if state else 0
@@ -184,6 +196,7 @@ def train(
                     seed=settings.seed,
                     max_grad_norm=1.0,
                     use_cpu=not torch.cuda.is_available(),
+                    dataloader_num_workers=_WORKERS if torch.cuda.is_available() else 0,
                 ),
                 data_collator=make_batch,
                 train_dataset=dataset,
@@ -208,6 +221,8 @@ def _prepared(model: SpliceModel, settings: TrainSettings) -> Iterator[None]:
     if not torch.cuda.is_available():
         # With the masks of packed rows, matrix products beat the fused kernel on processors.
         model.causal.set_attn_implementation("eager")
+    elif find_spec("triton") and settings.rows_per_step * settings.max_tokens >= _JOINED_FROM:
+        model.causal.set_attn_implementation("flex_attention")
     try:
         with disable_input_dtype_casting(model.language_model):
             yield
