@@ -56,6 +56,8 @@ _MEMORY_FRAC = 0.25
 _MOST_FITTED_CASES = 24_000
 """Training cases that the projectors are fitted to: ten for each of their features, and then
 memory does not grow with the records."""
+_READ_TOGETHER = (4, 32)
+"""Rows of a batch that the memory is fitted to, on a processor and on a GPU."""
 _FEWEST_MEMORY_ROWS = 120
 """Fitted to fewer, the memory is noise: it explains nothing of prompts that were left out."""
 
@@ -244,9 +246,13 @@ class Surrogate:
 
     def _fit_memory(self, rows: Sequence[Sequence[Tree]]) -> Memory:
         pad = self.base.tokenizer.eos_token_id
+        size = _READ_TOGETHER[next(self.model.parameters()).is_cuda]
         return write_memory(
             self.model,
-            [collate(rows[i : i + 4], self.vectors, pad_id=pad) for i in range(0, len(rows), 4)],
+            [
+                collate(rows[i : i + size], self.vectors, pad_id=pad)
+                for i in range(0, len(rows), size)
+            ],
             yes=self.encoder.text(f" {YES}")[0],
             no=self.encoder.text(f" {NO}")[0],
         )
