@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from innerview.files import (
 )
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
 from innerview.targets import BundleTarget, Case, load_bundle
+
+if TYPE_CHECKING:
+    from innerview.surrogate.train import TrainSettings
 
 __all__ = ["TrainingGroups", "align", "label", "neighbours"]
 
@@ -124,9 +127,21 @@ def align(
     chat: Path | None = None,
     max_seconds: float | None = None,
     max_steps: int | None = None,
+    settings: TrainSettings | None = None,
     seed: int = 0,
 ) -> Path:
-    """Train the surrogate on the records; goes on where a killed training stopped."""
+    """Train the surrogate on the records; goes on where a killed training stopped.
+
+    Args:
+        run: with target and records.
+        say: told how far it is.
+        base: name, path or hub id of the language model.
+        chat: JSONL of ``prompt`` and ``answer``, whose speech is kept.
+        max_seconds: a budget of wall time.
+        max_steps: how many steps.
+        settings: everything else about the training; usual settings by default.
+        seed: of the adapters, and of what is fitted.
+    """
     from innerview.surrogate.base import load_base
     from innerview.surrogate.manifest import read_manifest
     from innerview.surrogate.surrogate import Surrogate
@@ -134,7 +149,9 @@ def align(
 
     target = load_bundle(run / "target")
     records_from = json.loads((run / "records" / "stage.json").read_text(encoding="utf-8"))
-    settings = TrainSettings(max_seconds=max_seconds, max_steps=max_steps, seed=seed)
+    settings = replace(
+        settings or TrainSettings(), max_seconds=max_seconds, max_steps=max_steps, seed=seed
+    )
     # Left out: the budget, as time spent elsewhere must not throw a finished training away, and
     # what changes nothing but memory.
     lasting = asdict(replace(settings, max_seconds=None))

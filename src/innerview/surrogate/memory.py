@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
+from innerview.surrogate.recall import RECALLED, Recall, n_features
 from innerview.surrogate.streams import Fit, Stream
 
 __all__ = [
@@ -53,6 +54,9 @@ _FITS_STRENGTH = 3.0
 """Standard deviation of how well something fits, beside that of other written numbers."""
 _STEERED, _STEER = 12, 3.0
 """Batches that the steering direction is averaged over; nats of one standard deviation."""
+_RECALL_RIDGE, _THIN = 0.003, 6
+"""Penalty where titles are recalled; and of the positions where nothing is, one in so many is
+fitted to there."""
 _RIDGE = 0.02
 """Penalty, as a share of the features' mean square, where features are many."""
 _SHARPNESS = (3.5, 5.0, 7.0)
@@ -101,6 +105,8 @@ class Memory:
         weights: (2c,) float32, from products of case and mention, and from the mention, to how
             well they fit; learned anew for what is read (``understanding.py``).
         unit: (1,) float32, length of one standard deviation of a written number.
+        recall: what stands beside one layer's feed-forward part; None where nothing was written.
+        recall_at: that layer.
     """
 
     edits: list[Edit] = field(default_factory=list)
@@ -108,6 +114,8 @@ class Memory:
     places: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     weights: Tensor = field(default_factory=lambda: torch.zeros(0))
     unit: Tensor = field(default_factory=lambda: torch.ones(1))
+    recall: Recall | None = None
+    recall_at: int = 0
 
 
 def n_places(c: int) -> int:
@@ -181,7 +189,11 @@ def memory_to_tensors(memory: Memory) -> dict[str, Tensor]:
         for at, edit in enumerate(memory.edits)
         for side, tensor in (("out", edit.out), ("into", edit.into))
     }
-    return edits | {name: getattr(memory, name).contiguous() for name in _NUMBERS}
+    beside: dict[str, Tensor] = {}
+    if memory.recall is not None:
+        beside = {f"recall.{name}": getattr(memory.recall, name).contiguous() for name in RECALLED}
+        beside["recall.at"] = torch.tensor(memory.recall_at)
+    return edits | beside | {name: getattr(memory, name).contiguous() for name in _NUMBERS}
 
 
 def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
@@ -196,12 +208,19 @@ def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
     places, weights = len(tensors["places"]), len(tensors["weights"])
     if places != n_places(weights // 2) or weights % 2:
         raise RuntimeError(f"{places} places do not go with {weights} weights")
-    stems = sorted({name.rpartition(".")[0] for name in tensors if name not in _NUMBERS})
+    own = (name for name in tensors if name not in _NUMBERS and not name.startswith("recall."))
+    stems = sorted({name.rpartition(".")[0] for name in own})
     edits = [
         Edit(stem.partition(".")[2], tensors[f"{stem}.out"], tensors[f"{stem}.into"])
         for stem in stems
     ]
-    return Memory(edits, {}, *(tensors[name] for name in _NUMBERS))
+    found = Memory(
+        edits, places=tensors["places"], weights=tensors["weights"], unit=tensors["unit"]
+    )
+    if "recall.at" in tensors:
+        found.recall = Recall(*(tensors[f"recall.{name}"] for name in RECALLED))
+        found.recall_at = int(tensors["recall.at"])
+    return found
 
 
 @torch.no_grad()
@@ -210,6 +229,8 @@ def apply_memory(model: SpliceModel, memory: Memory) -> None:
     if memory.edits:
         reserve(model, memory.places.to(next(model.language_model.parameters()).device))
         _apply_edits(model.causal, memory.edits)
+    if memory.recall is not None:
+        memory.recall.copy().attach(model.causal.model.layers[memory.recall_at].mlp)
 
 
 @torch.no_grad()
@@ -270,6 +291,9 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
     if not writer.has_all_kinds():
         return Memory()
     for at in range(last + 4):
+        if at == first:
+            writer.recall(at)
+            continue
         if at == last + 1:
             writer.hand_on(at)
             writer.settle(at)
@@ -277,7 +301,7 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
             writer.gather(at)
         if at == last + 3:
             writer.compare(at)
-        writer.layer(at, write=first <= at <= last)
+        writer.layer(at, write=first < at <= last)
     return replace(
         writer.memory,
         places=writer.memory.places.cpu(), weights=writer.memory.weights.cpu(),
@@ -346,6 +370,37 @@ class _Writer:
         quiet: Tensor = torch.linalg.eigh(total).eigenvectors[:, :n].T.contiguous()
         return quiet
 
+    def recall(self, at: int) -> None:
+        """Run one layer; beside its feed-forward part, recall what was mentioned."""
+        mlp = self.layers[at].mlp
+        given = [s.run(self.layers[at], mlp) for s in self.streams]
+        self.unit = self._unit()
+        self.memory.unit = torch.tensor([self.unit])
+        center, spread = self.mentions.moments(given)
+        out = torch.cat([self.at.mention, self.at.end]) * self.unit
+        n = n_features(sum(len(rows) for rows in self._told().values()))
+        recall = Recall(center, spread + 1e-3 * spread.mean(), out.new_zeros(n, len(out)), out)
+        recall.into = self.mentions.solve(
+            given, ridge=_RECALL_RIDGE, thin=_THIN, features=lambda x: recall.features(x.float())
+        )
+        kept = self.memory.recall = recall.copy().to("cpu", torch.bfloat16)
+        self.memory.recall_at = at
+        recall = kept.copy()  # rounded as it will be saved
+        recall.attach(mlp)
+        for stream, own in zip(self.streams, given, strict=True):
+            stream.hidden = stream.hidden + recall(own)
+        self.memory.explained["recall"] = self.mentions.explained(slice(0, self.c))
+
+    def _told(self) -> dict[int, set[int]]:
+        """By kind, the rows of everything that is mentioned."""
+        found: dict[int, set[int]] = {}
+        for stream in self.streams:
+            kinds, rows = stream.batch.anchor_kinds.tolist(), stream.batch.anchor_rows.tolist()
+            for kind, row in zip(kinds, rows, strict=True):
+                if kind != 0:
+                    found.setdefault(kind, set()).add(row)
+        return found
+
     def layer(self, at: int, *, write: bool) -> None:
         """Run one layer; write what was mentioned behind its feed-forward part."""
         layer = self.layers[at]
@@ -353,9 +408,6 @@ class _Writer:
         inner = [s.run(layer, self.causal.get_submodule(name)) for s in self.streams]
         if not write:
             return
-        if not self.unit:
-            self.unit = self._unit()
-            self.memory.unit = torch.tensor([self.unit])
         places = torch.cat([self.at.mention, self.at.end])
         self.mentions.measure([s.hidden for s in self.streams], places.T / self.unit)
         into = self.mentions.solve(inner, ridge=_RIDGE)

@@ -5,7 +5,7 @@ Axes: B rows, T tokens, N positions, m features, h width, c numbers per position
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -29,6 +29,9 @@ _SLOT_WEIGHT = 3
 """How often a slot counts in the fits, as a place where no text is to be understood."""
 _LEFT_OUT = 10
 """Every so many batches, one measures the fits and is not fitted to."""
+
+_PIECE = 2048
+"""Positions whose features are summed at once."""
 
 
 class Stream:
@@ -134,6 +137,12 @@ class Fit:
         self.spots, self.wanted = list(spots), list(wanted)
         self.written = [torch.zeros_like(w) for w in wanted]
 
+    def moments(self, inner: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, (m,) each, of (B, T, m) where anything is wanted."""
+        spots = self.places(slice(None))
+        there = torch.cat([x[own.unbind(1)].float() for x, own in zip(inner, spots, strict=True)])
+        return there.mean(0), there.std(0)
+
     def places(self, columns: slice) -> list[Tensor]:
         """Where something is wanted in some columns, per batch."""
         return [
@@ -146,24 +155,53 @@ class Fit:
         for i, (states, spots) in enumerate(zip(hidden, self.spots, strict=True)):
             self.written[i] = states[spots[:, 0], spots[:, 1]].float() @ reading
 
-    def solve(self, inner: Sequence[Tensor], *, ridge: float) -> Tensor:
-        """(m, c) ridge solution for what is still missing, from features (B, T, m) per batch."""
-        at = [spots.unbind(1) for spots in self.spots]
+    def solve(
+        self,
+        inner: Sequence[Tensor],
+        *,
+        ridge: float,
+        features: Callable[[Tensor], Tensor] = Tensor.float,
+        thin: int = 1,
+    ) -> Tensor:
+        """(m, c) ridge solution for what is still missing.
+
+        Args:
+            inner: (B, T, ·) per batch, what features are made of.
+            ridge: penalty, as a share of the features' mean square.
+            features: (N, ·) to (N, m) float32.
+            thin: of the positions where nothing is wanted, one in so many is fitted to.
+        """
         gram, moments, n = torch.zeros(()), torch.zeros(()), 0
-        for i in range(len(inner)):
-            if i % _LEFT_OUT:
-                x = inner[i][at[i]].float()
-                gram = gram + x.T @ x
-                moments = moments + x.T @ (self.wanted[i] - self.written[i])
-                n += len(x)
+        for given, missing in self._pieces(inner, thin):
+            x = features(given)
+            if not n:
+                gram = x.new_zeros(x.shape[1], x.shape[1])
+            gram.addmm_(x.T, x)
+            moments = moments + x.T @ missing
+            n += len(x)
         scale = (gram.diagonal() / n).sqrt()
         scale = scale + 1e-3 * scale.mean()
-        gram = gram / (scale[:, None] * scale)
+        gram.div_(scale[:, None]).div_(scale)
         gram.diagonal().add_(ridge * n)
         into: Tensor = torch.linalg.solve(gram, moments / scale[:, None]) / scale[:, None]
-        for i in range(len(inner)):
-            self.written[i] += inner[i][at[i]].float() @ into
+        for i, spots in enumerate(self.spots):
+            self.written[i] += features(inner[i][spots.unbind(1)]) @ into
         return into
+
+    def _pieces(self, inner: Sequence[Tensor], thin: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """What is given at the fitted positions and what is missing there, some thousand at a
+        time."""
+        given: list[Tensor] = []
+        missing: list[Tensor] = []
+        for i, (spots, wanted) in enumerate(zip(self.spots, self.wanted, strict=True)):
+            if i % _LEFT_OUT:
+                chosen = wanted.abs().sum(1) > 0
+                chosen[::thin] = True
+                given.append(inner[i][spots[chosen].unbind(1)])
+                missing.append((wanted - self.written[i])[chosen])
+            if given and (sum(map(len, given)) >= _PIECE or i == len(inner) - 1):
+                yield torch.cat(given), torch.cat(missing)
+                given, missing = [], []
 
     def explained(self, columns: slice) -> float:
         """Share of the variance in the left-out batches; positions where nothing belongs do not
