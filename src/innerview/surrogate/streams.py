@@ -210,6 +210,8 @@ class Fit:
         wanted = torch.cat([self.wanted[i] for i in left])[:, columns]
         written = torch.cat([self.written[i] for i in left])[:, columns]
         real = wanted.abs().sum(1) > 0
+        if not bool(real.any()):
+            return 0.0
         error = (wanted[real] - written[real]).square().sum()
         return round(float(1 - error / wanted[real].square().sum()), 4)
 

@@ -95,9 +95,9 @@ class TrainSummary:
 
 _WORKERS = 2
 """Processes that lay batches out while a GPU trains; a processor is busy enough."""
-_JOINED_FROM, _BLOCK = 2048, 128
-"""Tokens of a step from which on a GPU reads them as one long row, of which FlexAttention computes
-what is seen; and the size of its blocks."""
+_DENSE_UP_TO, _BLOCK = 1024, 128
+"""Tokens of a row up to which a GPU is faster with a dense mask than with FlexAttention
+(docs/experiments.md), and the size of the blocks that the latter computes."""
 
 
 class _Rows(Dataset[list[Tree]]):
@@ -146,12 +146,10 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     model.vectors = vectors
     with _prepared(model, settings):
-        joined = model.causal.config._attn_implementation == "flex_attention"
-        multiple = _BLOCK if joined else _MULTIPLE
+        in_blocks = model.causal.config._attn_implementation == "flex_attention"
+        multiple = _BLOCK if in_blocks else _MULTIPLE
 
         def make_batch(items: list[list[Tree]]) -> dict[str, Tensor]:
-            if joined:
-                items = [[tree for row in items for tree in row]]
             return collate(items, vectors, pad_id=pad_id, multiple=multiple).as_dict()
 
         state = read_checkpoint(folder, model)
@@ -221,7 +219,7 @@ def _prepared(model: SpliceModel, settings: TrainSettings) -> Iterator[None]:
     if not torch.cuda.is_available():
         # With the masks of packed rows, matrix products beat the fused kernel on processors.
         model.causal.set_attn_implementation("eager")
-    elif find_spec("triton") and settings.rows_per_step * settings.max_tokens >= _JOINED_FROM:
+    elif find_spec("triton") and settings.max_tokens > _DENSE_UP_TO:
         model.causal.set_attn_implementation("flex_attention")
     try:
         with disable_input_dtype_casting(model.language_model):
