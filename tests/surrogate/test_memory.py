@@ -75,7 +75,7 @@ def _fit(surrogate: Surrogate, rows: list[list[Tree]]) -> Memory:
 def test_edits_that_were_saved_make_the_same_model() -> None:
     surrogate = _deep()
     written = _write(surrogate, _records(40))
-    assert written.edits
+    assert written.edits and written.recall is not None
     again = memory_from_tensors(memory_to_tensors(written))
     fresh = _deep()
     _rows(fresh, _records(40))  # makes the same projectors

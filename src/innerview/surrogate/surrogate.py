@@ -48,9 +48,9 @@ from innerview.targets.protocol import Target
 
 __all__ = ["Surrogate"]
 
-_COMPARED_PER_ROW = 2
+_COMPARED_PER_ROW, _MOST_COMPARED = 2, 6000
 """Training questions that comparing a case with outcomes is learned from, per row that the memory
-is fitted to: together they take about as long."""
+is fitted to: together they take about as long. And how many at most."""
 _MEMORY_FRAC = 0.25
 """Of a time budget, for writing the memory."""
 _MOST_FITTED_CASES = 24_000
@@ -117,7 +117,7 @@ class Surrogate:
         asked = (r for group in groups for r in group if r.task == "retrieval" and r.parts)
         remembered = self.memorize(
             fitted,
-            compared=list(islice(asked, _COMPARED_PER_ROW * len(fitted))),
+            compared=list(islice(asked, min(_MOST_COMPARED, _COMPARED_PER_ROW * len(fitted)))),
             kept=folder / "memory.safetensors",
         )
         if settings.max_seconds is not None:
