@@ -87,11 +87,13 @@ def test_edits_that_were_saved_make_the_same_model() -> None:
 
 
 def test_a_memory_whose_numbers_do_not_go_together_is_refused() -> None:
-    tensors = {"places": torch.zeros(n_places(4), 8), "weights": torch.zeros(8)}
+    tensors = {"places": torch.zeros(n_places(4), 8), "weights": torch.zeros(3, 8)}
     assert memory_from_tensors(tensors | {"unit": torch.ones(1)}).places.shape == (19, 8)
-    for n in (7, 9, 13):
-        with pytest.raises(RuntimeError, match=f"19 places do not go with {n} weights"):
-            memory_from_tensors(tensors | {"weights": torch.zeros(n)})
+    for shape in ((3, 7), (3, 9), (2, 8), (8,)):
+        with pytest.raises(RuntimeError, match=r"19 places do not go with weights of shape \("):
+            memory_from_tensors(tensors | {"weights": torch.zeros(shape)})
+    with pytest.raises(RuntimeError, match="18 places do not go"):
+        memory_from_tensors(tensors | {"places": torch.zeros(18, 8)})
 
 
 def test_what_is_written_stays_as_it_is_in_all_layers_above() -> None:

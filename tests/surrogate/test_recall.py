@@ -54,20 +54,39 @@ def test_more_things_than_dimensions_are_told_apart() -> None:
     assert float((linear - wanted).square().sum() / wanted.square().sum()) > 0.7
 
 
+class _Layer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mlp = nn.Linear(WIDTH, WIDTH)
+        self.post_attention_layernorm = nn.RMSNorm(WIDTH)
+        nn.init.uniform_(self.post_attention_layernorm.weight, 0.5, 2.0)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_beside_a_feed_forward_part_it_adds_to_the_output_in_its_dtype(dtype: torch.dtype) -> None:
-    mlp = nn.Linear(WIDTH, WIDTH).to(dtype)
-    given = torch.randn(4, WIDTH).to(dtype)
-    before = mlp(given)
+    layer = _Layer().to(dtype)
+    given = torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(0)).to(dtype)
+    before = layer.mlp(given)
     recall = _recall()
-    recall.copy().attach(mlp)
-    after = mlp(given)
+    recall.copy().attach(layer, torch.zeros(0, WIDTH))
+    after = layer.mlp(given)
     assert after.dtype == dtype
-    added = (after - before).float()
-    torch.testing.assert_close(
-        added, recall(given.float()), rtol=0.05, atol=1e-3 if dtype == torch.float32 else 2.0
-    )
+    added, wanted = (after - before).float(), recall(given.float())
+    error = float((added - wanted).square().sum() / wanted.square().sum())
+    assert error < (1e-8 if dtype == torch.float32 else 1e-3)
     assert not list(recall.parameters()), "it is fitted, not trained"
+
+
+def test_nothing_is_recalled_where_something_stands_in_kept_places() -> None:
+    layer = _Layer()
+    norm = layer.post_attention_layernorm
+    places = torch.linalg.qr(torch.randn(WIDTH, 5)).Q.T
+    text = torch.randn(6, WIDTH)
+    text -= text @ places.T @ places
+    slot = text + 0.1 * torch.randn(6, 5) @ places
+    recall = _recall().keep_off(places, norm)
+    assert bool((recall(norm(text)) != 0).any(1).all())
+    assert not bool(recall(norm(slot)).any())
 
 
 @given(st.integers(0, 50_000))

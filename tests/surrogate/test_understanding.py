@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from innerview.alignment.records import Record
+from innerview.alignment.records import FORMS, Record
 from innerview.alignment.tasks import Asker
+from innerview.surrogate.answering import Respondent
 from innerview.surrogate.surrogate import Surrogate
 from innerview.surrogate.understanding import Understanding, _cross_entropy, _fit
 
@@ -53,6 +54,10 @@ def test_learning_to_compare_puts_the_targets_first_outcomes_further_ahead(
     reader.learn(asked)
     assert after < before
     assert torch.equal(remembering.memory.weights, again)
+    assert not torch.equal(again[FORMS.index("intention")], kept[FORMS.index("intention")])
+    # A form that nothing was asked in keeps what it had.
+    for form in ("behavior", "hybrid"):
+        assert torch.equal(again[FORMS.index(form)], kept[FORMS.index(form)])
 
 
 def test_best_are_outcomes_that_the_case_does_not_hold(
@@ -82,6 +87,24 @@ def test_a_slot_stands_for_the_outcome_whose_title_means_most_nearly_the_same(
     assert reader.meant([]) == []
 
 
+@pytest.mark.parametrize("says", [0.0, 1.0])
+def test_titles_that_mean_nothing_are_not_looked_up(remembering: Surrogate, says: float) -> None:
+    target, memory = remembering.target, remembering.memory
+    n, n_ids = len(memory.places) // 4, len(target.outcomes.ids)
+    titles = says * torch.randn(n_ids, 2 * n, generator=torch.Generator().manual_seed(0))
+    reader = Understanding(remembering.model, memory, target, lambda *_: titles)
+    assert reader.reads_titles == bool(says)
+    respondent = Respondent(
+        remembering.model, remembering.encoder, remembering.vectors, target, memory
+    )
+    respondent.understanding = reader
+    asked = Asker(target.outcomes, target.parts).item_titles(
+        target.outcomes.ids[:3], np.random.default_rng(0)
+    )
+    # What is not understood is spoken: nothing stands in its place yet.
+    assert bool(respondent._understood(asked)) == bool(says)
+
+
 def test_fits_leave_out_what_depends_on_the_case_alone() -> None:
     generator = torch.Generator().manual_seed(0)
     cases, outcomes = torch.randn(3, 4, generator=generator), torch.randn(5, 4, generator=generator)
@@ -98,4 +121,4 @@ def test_what_was_learned_is_kept_with_the_memory(
     one.memorize(_rows(one, groups), kept=kept, compared=asked)
     other.memorize(_rows(other, groups), kept=kept, compared=asked)
     assert torch.equal(one.memory.weights, other.memory.weights)
-    assert len(one.memory.weights) == 2 * (len(one.memory.places) // 4)
+    assert one.memory.weights.shape == (len(FORMS), 2 * (len(one.memory.places) // 4))

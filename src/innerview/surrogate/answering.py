@@ -167,7 +167,7 @@ class Respondent:
             for i, own in zip(asked, questions, strict=True):
                 found[i] = self._verdict(records[i], None, [next(fit) for _ in own])
         asked = [i for i, r in enumerate(records) if r.task in named]
-        if asked:
+        if asked and reader.reads_titles:
             questions = [self._sayings(records[i]) for i in asked]
             meant = iter(reader.meant([q for own in questions for q in own]))
             for i, own in zip(asked, questions, strict=True):

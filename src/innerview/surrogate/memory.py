@@ -28,6 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from innerview.alignment.records import FORMS
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
 from innerview.surrogate.recall import RECALLED, Recall, n_features
@@ -102,8 +103,8 @@ class Memory:
         edits: in the order in which they were made; none where nothing was written.
         explained: how much of the vectors' variance is explained where nothing was fitted.
         places: (n, h) float32, the directions of the hidden state that are written to.
-        weights: (2c,) float32, from products of case and mention, and from the mention, to how
-            well they fit; learned anew for what is read (``understanding.py``).
+        weights: (F, 2c) float32, per form, from products of case and mention, and from the mention,
+            to how well they fit; learned anew for what is read (``understanding.py``).
         unit: (1,) float32, length of one standard deviation of a written number.
         recall: what stands beside one layer's feed-forward part; None where nothing was written.
         recall_at: that layer.
@@ -112,7 +113,7 @@ class Memory:
     edits: list[Edit] = field(default_factory=list)
     explained: dict[str, float] = field(default_factory=dict)
     places: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
-    weights: Tensor = field(default_factory=lambda: torch.zeros(0))
+    weights: Tensor = field(default_factory=lambda: torch.zeros(len(FORMS), 0))
     unit: Tensor = field(default_factory=lambda: torch.ones(1))
     recall: Recall | None = None
     recall_at: int = 0
@@ -205,9 +206,9 @@ def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
     """
     if not tensors:
         return Memory()
-    places, weights = len(tensors["places"]), len(tensors["weights"])
-    if places != n_places(weights // 2) or weights % 2:
-        raise RuntimeError(f"{places} places do not go with {weights} weights")
+    places, weights = len(tensors["places"]), tuple(tensors["weights"].shape)
+    if weights != (len(FORMS), 2 * n_numbers(places)) or places != n_places(n_numbers(places)):
+        raise RuntimeError(f"{places} places do not go with weights of shape {weights}")
     own = (name for name in tensors if name not in _NUMBERS and not name.startswith("recall."))
     stems = sorted({name.rpartition(".")[0] for name in own})
     edits = [
@@ -230,7 +231,8 @@ def apply_memory(model: SpliceModel, memory: Memory) -> None:
         reserve(model, memory.places.to(next(model.language_model.parameters()).device))
         _apply_edits(model.causal, memory.edits)
     if memory.recall is not None:
-        memory.recall.copy().attach(model.causal.model.layers[memory.recall_at].mlp)
+        layer = model.causal.model.layers[memory.recall_at]
+        memory.recall.copy().attach(layer, memory.places)
 
 
 @torch.no_grad()
@@ -372,21 +374,22 @@ class _Writer:
 
     def recall(self, at: int) -> None:
         """Run one layer; beside its feed-forward part, recall what was mentioned."""
-        mlp = self.layers[at].mlp
-        given = [s.run(self.layers[at], mlp) for s in self.streams]
+        layer = self.layers[at]
+        given = [s.run(layer, layer.mlp) for s in self.streams]
         self.unit = self._unit()
         self.memory.unit = torch.tensor([self.unit])
         center, spread = self.mentions.moments(given)
         out = torch.cat([self.at.mention, self.at.end]) * self.unit
         n = n_features(sum(len(rows) for rows in self._told().values()))
         recall = Recall(center, spread + 1e-3 * spread.mean(), out.new_zeros(n, len(out)), out)
+        recall.keep_off(self.memory.places, layer.post_attention_layernorm)
         recall.into = self.mentions.solve(
             given, ridge=_RECALL_RIDGE, thin=_THIN, features=lambda x: recall.features(x.float())
         )
         kept = self.memory.recall = recall.copy().to("cpu", torch.bfloat16)
         self.memory.recall_at = at
         recall = kept.copy()  # rounded as it will be saved
-        recall.attach(mlp)
+        recall.attach(layer, self.memory.places)
         for stream, own in zip(self.streams, given, strict=True):
             stream.hidden = stream.hidden + recall(own)
         self.memory.explained["recall"] = self.mentions.explained(slice(0, self.c))
@@ -555,7 +558,7 @@ class _Writer:
         self.memory.explained["fits"] = fit.explained(slice(0, 1))
         weights = into / torch.cat(fit.written).std()
         c = self.c
-        self.memory.weights = weights[: 2 * c].clone()
+        self.memory.weights = weights[: 2 * c].repeat(len(FORMS), 1)
         # Pairs of a factor and another, the last one for all that is linear.
         linear = mention @ weights[c : 2 * c] + case @ weights[2 * c : 3 * c] + flat * weights[-1]
         factors = torch.cat([case.T, flat[None]])

@@ -48,7 +48,7 @@ from innerview.targets.protocol import Target
 
 __all__ = ["Surrogate"]
 
-_COMPARED_PER_ROW, _MOST_COMPARED = 2, 6000
+_COMPARED_PER_ROW, _MOST_COMPARED = 2, 8000
 """Training questions that comparing a case with outcomes is learned from, per row that the memory
 is fitted to: together they take about as long. And how many at most."""
 _MEMORY_FRAC = 0.25

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from innerview.alignment.records import Form, Record
+from innerview.alignment.records import FORMS, Form, Record
 from innerview.alignment.tasks import Asker, Context
 from innerview.surrogate.memory import Memory, n_numbers, read_numbers
 from innerview.surrogate.model import SpliceModel
@@ -28,6 +28,8 @@ __all__ = ["Understanding"]
 
 _EPOCHS, _BATCH, _RATE = 25, 100, 0.02
 _WEIGHT_DECAY = 1e-4
+_SAYS_SOMETHING = 0.1
+"""Mean square of a title's numbers, in standard units; read perfectly, 1."""
 
 Reader = Callable[[Batch, Tensor], Tensor]
 """What is found at some positions (N, 2) of a batch."""
@@ -53,31 +55,36 @@ class Understanding:
 
         Cross-entropy over all outcomes, with shares that fall as one over the rank; the memory's
         own weights, fitted to yes and no, tell good outcomes from bad ones but not the best from
-        the good.
+        the good. Each form has weights of its own: what is read off titles is less sure than what a
+        slot tells, and wants to be weighed otherwise.
 
         Args:
-            records: retrieval questions of training, of any form.
+            records: retrieval questions of training; forms that they lack keep their weights.
             seed: of their order.
         """
         cases = self._numbers(records)[:, : self.n]
         rows = {one: row for row, one in enumerate(self.target.outcomes.ids)}
-        weights = self.memory.weights.clone().requires_grad_()
-        adam = torch.optim.Adam([weights], lr=_RATE)
         rng = np.random.default_rng(seed)
-        forms = sorted({r.form for r in records})
-        own = {form: [i for i, r in enumerate(records) if r.form == form] for form in forms}
-        for _ in range(_EPOCHS):
-            for form in forms:
-                order = rng.permutation(own[form])
+        learned = self.memory.weights.clone()
+        for form in sorted({r.form for r in records}):
+            own = [i for i, r in enumerate(records) if r.form == form]
+            weights = learned[FORMS.index(form)].clone().requires_grad_()
+            adam = torch.optim.Adam([weights], lr=_RATE)
+            for _ in range(_EPOCHS):
+                order = rng.permutation(own)
                 for start in range(0, len(order), _BATCH):
                     chosen = order[start : start + _BATCH]
-                    told = [records[i] for i in chosen]
                     fit = _fit(weights, cases[chosen], self._outcomes(form))
-                    loss = _cross_entropy(fit, told, rows)
+                    loss = _cross_entropy(fit, [records[i] for i in chosen], rows)
                     loss = loss + _WEIGHT_DECAY * weights.square().sum()
                     (weights.grad,) = torch.autograd.grad(loss, weights)
                     adam.step()
-        self.memory.weights = weights.detach()
+            learned[FORMS.index(form)] = weights.detach()
+        self.memory.weights = learned
+
+    def _weights(self, form: Form) -> Tensor:
+        """(2n,)"""
+        return self.memory.weights[FORMS.index(form)]
 
     def best(self, records: Sequence[Record], *, size: int) -> list[tuple[str, ...]]:
         """For each question about a case, the outcomes that fit best what was understood of it,
@@ -99,14 +106,19 @@ class Understanding:
         for form in {r.form for r in records}:
             own = [i for i, r in enumerate(records) if r.form == form]
             asked = list(dict.fromkeys(records[i].label["outcome"] for i in own))
-            fit = _fit(self.memory.weights, cases[own], self._read(form, asked))
+            fit = _fit(self._weights(form), cases[own], self._read(form, asked))
             for i, row in zip(own, fit.tolist(), strict=True):
                 found[i] = row[asked.index(records[i].label["outcome"])]
         return found
 
     def _fits(self, cases: Tensor, form: Form) -> Tensor:
         """(N, O) how well each outcome fits each of (N, n) cases."""
-        return _fit(self.memory.weights, cases, self._outcomes(form))
+        return _fit(self._weights(form), cases, self._outcomes(form))
+
+    @property
+    def reads_titles(self) -> bool:
+        """Whether titles mean anything to it: to one aligned on vectors alone, none does."""
+        return float(self._outcomes("behavior").square().mean()) > _SAYS_SOMETHING
 
     def meant(self, records: Sequence[Record]) -> list[str]:
         """For each question that ends in a slot, the outcome whose title is understood to mean most
