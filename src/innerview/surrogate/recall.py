@@ -4,8 +4,8 @@ What a language model's own feed-forward layers have to say about a title are a 
 features for thousands of titles, and a linear map of them can tell each title's vector only in
 part. Products of random projections are as good a feature as its own, and there may be as many as
 there are titles: the map from them is fitted, they are not, and need not be saved. At a vector's
-slot, where no title is, nothing is recalled: there, and only there, something stands in the places
-that are kept for what is written.
+slot, where no title is, nothing is recalled but that a title ends before it; slots are known by
+what stands in the places that are kept for what is written: in text nothing does.
 
 Axes: K features, n kept places, h width, c numbers written per position.
 """
@@ -38,8 +38,8 @@ class Recall(nn.Module):
     Args:
         center: (h,) what is taken off first.
         scale: (h,) what that is divided by.
-        into: (K, c) from features to numbers.
-        out: (c, h) where these are written.
+        into: (K, c + 1) from features to numbers, and to the flag that a part ends.
+        out: (c + 1, h) where these are written.
     """
 
     center: Tensor
@@ -63,19 +63,21 @@ class Recall(nn.Module):
     def features(self, given: Tensor) -> Tensor:
         """(..., h) to (..., K)."""
         standard = (given - self.center) / self.scale
-        products = (standard @ self.left.T) * (standard @ self.right.T)
-        held = (given @ self.kept.T).square().sum(-1, keepdim=True)
-        return products.masked_fill(held > _HELD * given.shape[-1], 0.0)
+        found: Tensor = (standard @ self.left.T) * (standard @ self.right.T)
+        return found
 
     def keep_off(self, places: Tensor, norm: Any) -> Recall:
-        """Recall nothing where something stands in (n, h) places of the hidden state, which a norm
-        hands on."""
+        """Recall no numbers where something stands in (n, h) places of the hidden state, which a
+        norm hands on."""
         self.kept = (places.to(norm.weight) / norm.weight).to(self.center)
         return self
 
     def forward(self, given: Tensor) -> Tensor:
         """What is added to the output of the feed-forward part."""
-        recalled: Tensor = self.features(given) @ self.into @ self.out
+        numbers = self.features(given) @ self.into
+        held = (given @ self.kept.T).square().sum(-1, keepdim=True) > _HELD * given.shape[-1]
+        told = numbers[..., :-1].masked_fill(held, 0.0)
+        recalled: Tensor = torch.cat([told, numbers[..., -1:]], dim=-1) @ self.out
         return recalled
 
     def copy(self) -> Recall:
