@@ -381,6 +381,9 @@ class _Writer:
         center, spread = self.mentions.moments(given)
         out = torch.cat([self.at.mention, self.at.end]) * self.unit
         n = n_features(sum(len(rows) for rows in self._told().values()))
+        # Fitted to fewer mentions than there are features, they would be learned by heart.
+        n_mentions = sum(map(len, self.mentions.places(slice(self.c))))
+        n = min(n, max(256, n_mentions // 3))
         recall = Recall(center, spread + 1e-3 * spread.mean(), out.new_zeros(n, len(out)), out)
         recall.keep_off(self.memory.places, layer.post_attention_layernorm)
         recall.into = self.mentions.solve(
