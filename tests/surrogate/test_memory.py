@@ -20,13 +20,13 @@ from innerview.surrogate.memory import (
     memory_to_tensors,
     n_places,
     read_numbers,
-    write_memory,
 )
 from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
 from innerview.surrogate.streams import Stream
 from innerview.surrogate.surrogate import Surrogate
 from innerview.surrogate.train import TrainSettings
 from innerview.surrogate.vectors import KINDS
+from innerview.surrogate.writing import write_memory
 from innerview.targets.protocol import Case
 from innerview.testing import ScriptedTarget, small_catalogue
 
@@ -87,8 +87,12 @@ def test_edits_that_were_saved_make_the_same_model() -> None:
 
 
 def test_a_memory_whose_numbers_do_not_go_together_is_refused() -> None:
-    tensors = {"places": torch.zeros(n_places(4), 8), "weights": torch.zeros(3, 8)}
-    assert memory_from_tensors(tensors | {"unit": torch.ones(1)}).places.shape == (19, 8)
+    shapes = {
+        "places": (n_places(4), 8), "weights": (3, 8), "unit": (1,), "recall.center": (8,),
+        "recall.scale": (8,), "recall.into": (512, 5), "recall.out": (5, 8),
+    }  # fmt: skip
+    tensors = {name: torch.ones(shape) for name, shape in shapes.items()}
+    assert memory_from_tensors(tensors).places.shape == (19, 8)
     for shape in ((3, 7), (3, 9), (2, 8), (8,)):
         with pytest.raises(RuntimeError, match=r"19 places do not go with weights of shape \("):
             memory_from_tensors(tensors | {"weights": torch.zeros(shape)})

@@ -91,9 +91,10 @@ def test_nothing_but_an_end_is_recalled_where_something_stands_in_kept_places() 
     torch.testing.assert_close(recall(norm(slot)), ended)
 
 
-@given(st.integers(0, 50_000))
-def test_features_grow_with_the_titles_up_to_a_bound(n: int) -> None:
-    k = n_features(n)
-    assert 512 <= k <= 8192 and k % 512 == 0
-    assert k >= min(3 * n, 8192)
-    assert n_features(n + 1) >= k
+@given(st.integers(0, 50_000), st.integers(0, 100_000))
+def test_features_grow_with_the_titles_up_to_what_their_mentions_bear(n: int, told: int) -> None:
+    k = n_features(n, told)
+    assert 256 <= k <= 8192
+    assert k <= max(256, told // 3)
+    assert k >= min(3 * n, 8192, told // 3)
+    assert n_features(n + 1, told) >= k and n_features(n, told + 1) >= k

@@ -12,8 +12,8 @@ from innerview.files import BLANK_SEAL, is_sealed, seal, sha256_of
 
 __all__ = ["VERSION", "read_manifest", "sealed_manifest"]
 
-VERSION = 2
-"""2: the manifest is sealed, and the memory has places of its own."""
+VERSION = 3
+"""3: a memory recalls titles, and weighs each form apart."""
 
 
 def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:

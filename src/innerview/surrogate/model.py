@@ -115,4 +115,4 @@ class SpliceModel(nn.Module):
         """``answer_logits`` of a collated batch, on the model's device, without gradients."""
         device = next(self.language_model.parameters()).device
         with torch.inference_mode():
-            return self.answer_logits({k: v.to(device) for k, v in batch.as_dict().items()})
+            return self.answer_logits(batch.to(device).as_dict())

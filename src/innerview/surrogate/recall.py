@@ -102,9 +102,11 @@ def _add_recalled(mlp: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tenso
     return added
 
 
-def n_features(n_titles: int) -> int:
-    """How many features so many titles want."""
-    return min(_MOST, -(-max(1, _PER_TITLE * n_titles) // _FEWEST) * _FEWEST)
+def n_features(n_titles: int, n_mentions: int) -> int:
+    """How many features so many titles want, if they are fitted to so many mentions: with more than
+    a third of those, they would be learned by heart."""
+    wanted = min(_MOST, -(-max(1, _PER_TITLE * n_titles) // _FEWEST) * _FEWEST)
+    return min(wanted, max(_FEWEST // 2, n_mentions // 3))
 
 
 def _signs(n: int, width: int) -> tuple[Tensor, Tensor]:

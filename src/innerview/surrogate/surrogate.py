@@ -35,7 +35,6 @@ from innerview.surrogate.memory import (
     apply_memory,
     memory_from_tensors,
     memory_to_tensors,
-    write_memory,
 )
 from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
 from innerview.surrogate.projector import ProjectorSet
@@ -44,6 +43,7 @@ from innerview.surrogate.start import add_lora, fit_projectors, met, rows_to_fit
 from innerview.surrogate.store import RowStore, write_rows
 from innerview.surrogate.train import Progress, TrainSettings, TrainSummary, train
 from innerview.surrogate.vectors import VectorTable
+from innerview.surrogate.writing import write_memory
 from innerview.targets.protocol import Target
 
 __all__ = ["Surrogate"]

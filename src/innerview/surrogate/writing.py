@@ -1,0 +1,507 @@
+"""Writing a memory: walks prompts through the layers of a language model and fits on the way.
+
+Places are chosen first, directions of the hidden state that the base model hardly uses; then, layer
+by layer, titles are recalled and written, handed on, gathered into cases and compared with them
+(``memory.py`` says what for). Every fit is made on the surrogate's own hidden states as the layers
+below have left them, in one pass.
+
+Axes: B rows, T tokens, N fitted positions, m inner width of a feed-forward layer, h width,
+c numbers written per position.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from innerview.alignment.records import FORMS
+from innerview.surrogate.memory import (
+    Edit,
+    Memory,
+    Places,
+    apply_edits,
+    base_linear,
+    first_mention,
+    last_mention,
+    n_places,
+    reserve,
+)
+from innerview.surrogate.model import SpliceModel
+from innerview.surrogate.packing import Batch
+from innerview.surrogate.recall import Recall, n_features
+from innerview.surrogate.streams import Fit, Stream
+
+__all__ = ["write_memory"]
+
+_STRENGTH = 0.35
+"""Length of what is written, as a share of the hidden state's."""
+_FITS_STRENGTH = 3.0
+"""Standard deviation of how well something fits, beside that of other written numbers."""
+_STEERED, _STEER = 12, 3.0
+"""Batches that the steering direction is averaged over; nats of one standard deviation."""
+_RECALL_RIDGE, _THIN = 0.003, 6
+"""Penalty where titles are recalled; and of the positions where nothing is, one in so many is
+fitted to there."""
+_RIDGE = 0.02
+"""Penalty, as a share of the features' mean square, where features are many."""
+_SHARPNESS = (3.5, 5.0, 7.0)
+"""How strongly the gathering heads prefer parts to other tokens, in nats."""
+_FROM_PARTS, _USUAL_PARTS = 0.2, 10
+"""Share of a case that is read off its parts where a slot tells it too, so that its titles are
+heard as well; and the number of parts at which the first gathering head attends to them by so
+much."""
+_FAST, _PEAK = 10, 16.0
+"""Rotary frequencies, fastest first, that tell the token before from all others; nats that each
+adds to its score."""
+_STEP, _STEEPNESS, _SETTLED = (0.35, 0.55), 20.0, 5.0
+"""Where it is settled that a token ends a part: from a reading of none to one of all; how steep;
+and how much more that counts than the reading."""
+_CERTAIN = 40.0
+"""Nats by which a case's slot, or else the first token, outscores all that is not looked for."""
+_WEAK = 0.05
+"""A norm's weight below this share of their mean counts as switched off."""
+_QUIET_DEPTH, _QUIET_BATCHES = 0.7, 12
+"""Share of the layers, and number of batches, in which directions are hardly used."""
+
+
+@torch.no_grad()
+def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: int) -> Memory:
+    """Fit and apply the edits of a model whose projectors are in place.
+
+    Args:
+        model: its base weights are changed in place.
+        batches: packed training prompts; every tenth is left out of the fits and measures them.
+        yes: id that opens the answer yes.
+        no: id that opens the answer no.
+
+    Returns:
+        The edits, to be saved and applied again, and the variance explained in the left-out
+        batches: of ``mention``, ``case`` and ``fits``. Nothing, where the base model is not built
+        as the edits need, or the prompts lack mentions, cases or yes-or-no questions.
+    """
+    n_layers = len(model.causal.model.layers)
+    first, last = first_mention(n_layers), last_mention(n_layers)
+    if not _can_hold(model, last):
+        return Memory()
+    writer = _Writer(model, batches, yes, no)
+    if not writer.has_all_kinds():
+        return Memory()
+    for at in range(last + 4):
+        if at == first:
+            writer.recall(at)
+            continue
+        if at == last + 1:
+            writer.hand_on(at)
+            writer.settle(at)
+        if at == last + 2:
+            writer.gather(at)
+        if at == last + 3:
+            writer.compare(at)
+        writer.layer(at, write=first < at <= last)
+    return replace(
+        writer.memory,
+        places=writer.memory.places.cpu(), weights=writer.memory.weights.cpu(),
+    )  # fmt: skip
+
+
+def _can_hold(model: SpliceModel, last: int) -> bool:
+    """Whether a model is built as the edits need: rotary attention without biases or norms of its
+    own, gated feed-forward layers, layers and width to spare."""
+    causal = model.causal
+    layers, config = causal.model.layers, causal.config
+    if model.projectors is None or len(layers) < last + 6:
+        return False
+    attention, mlp = layers[0].self_attn, layers[0].mlp
+    return bool(
+        getattr(config, "hidden_act", "") == "silu"
+        and all(hasattr(mlp, part) for part in ("gate_proj", "up_proj", "down_proj"))
+        and not any(hasattr(attention, part) for part in ("q_norm", "k_norm"))
+        and getattr(base_linear(attention.q_proj), "bias", None) is None
+        and hasattr(causal.model, "rotary_emb")
+        and n_places(model.projectors.settings["numbers"]) <= config.hidden_size // 2
+    )
+
+
+class _Writer:
+    """Walks a set of batches through the layers, writing on the way."""
+
+    def __init__(self, model: SpliceModel, batches: Sequence[Batch], yes: int, no: int) -> None:
+        assert model.projectors is not None and model.vectors is not None
+        self.causal, self.layers = model.causal, model.causal.model.layers
+        self.yes, self.no = yes, no
+        self.c = model.projectors.settings["numbers"]
+        places = self._quiet([Stream(model, batch, yes) for batch in batches[:_QUIET_BATCHES]])
+        self.memory = Memory(places=places)
+        reserve(model, places)
+        self.at = Places.of(places, self.c)
+        self.slot_unit = model.projectors.straight_unit
+        self.streams = [Stream(model, batch, yes) for batch in batches]
+        self.unit = 0.0
+        standard = model.projectors.of_kind
+        spots = [s.spots(model.vectors, standard) for s in self.streams]
+        self.mentions = Fit([own[0] for own in spots], [own[1] for own in spots])
+        self._ends = self.mentions.places(slice(self.c, None))
+        self.cases = Fit([own[2] for own in spots], [own[3] for own in spots])
+
+    def has_all_kinds(self) -> bool:
+        """Whether there is anything of every kind to fit to."""
+        asked = sum(len(s.judged()[0]) for s in self.streams[1:])
+        return min(*(sum(map(len, f.spots[1:])) for f in (self.mentions, self.cases)), asked) > 0
+
+    def _quiet(self, streams: Sequence[Stream]) -> Tensor:
+        """(n, h) orthonormal directions of the hidden state that the base model hardly uses."""
+        layers = self.layers[: round(_QUIET_DEPTH * len(self.layers))]
+        total = torch.zeros(())
+        for stream in streams:
+            for layer in (None, *layers):
+                if layer is not None:
+                    stream.run(layer, layer)
+                unit = torch.nn.functional.normalize(stream.hidden.float().flatten(0, 1), dim=-1)
+                total = total + unit.T @ unit
+        # Read through a norm that all but switches a dimension off, it would be mostly noise.
+        norms = (n for x in layers for n in (x.input_layernorm, x.post_attention_layernorm))
+        weak = torch.stack([n.weight.float().abs() / n.weight.float().abs().mean() for n in norms])
+        total = total + torch.diag((weak[2:].amin(0) < _WEAK).float() * total.diagonal().sum())
+        n = n_places(self.c)
+        quiet: Tensor = torch.linalg.eigh(total).eigenvectors[:, :n].T.contiguous()
+        return quiet
+
+    def recall(self, at: int) -> None:
+        """Run one layer; beside its feed-forward part, recall what was mentioned."""
+        layer = self.layers[at]
+        given = [s.run(layer, layer.mlp) for s in self.streams]
+        self.unit = self._unit()
+        self.memory.unit = torch.tensor([self.unit])
+        center, spread = self.mentions.moments(given)
+        out = torch.cat([self.at.mention, self.at.end]) * self.unit
+        n_mentions = sum(map(len, self.mentions.places(slice(self.c))))
+        n = n_features(self._n_told(), n_mentions)
+        recall = Recall(center, spread + 1e-3 * spread.mean(), out.new_zeros(n, len(out)), out)
+        recall.keep_off(self.memory.places, layer.post_attention_layernorm)
+        recall.into = self.mentions.solve(
+            given, ridge=_RECALL_RIDGE, thin=_THIN, features=lambda x: recall.features(x.float())
+        )
+        kept = self.memory.recall = recall.copy().to("cpu", torch.bfloat16)
+        recall = kept.copy()  # rounded as it will be saved
+        recall.attach(layer, self.memory.places)
+        for stream, own in zip(self.streams, given, strict=True):
+            stream.hidden = stream.hidden + recall(own)
+        self.memory.explained["recall"] = self.mentions.explained(slice(0, self.c))
+
+    def _n_told(self) -> int:
+        """How many parts and outcomes are mentioned."""
+        told = {
+            one
+            for s in self.streams
+            for one in zip(s.batch.anchor_kinds.tolist(), s.batch.anchor_rows.tolist(), strict=True)
+        }
+        return sum(kind != 0 for kind, _ in told)
+
+    def layer(self, at: int, *, write: bool) -> None:
+        """Run one layer; write what was mentioned behind its feed-forward part."""
+        layer = self.layers[at]
+        name = f"model.layers.{at}.mlp.down_proj"
+        inner = [s.run(layer, self.causal.get_submodule(name)) for s in self.streams]
+        if not write:
+            return
+        places = torch.cat([self.at.mention, self.at.end])
+        self.mentions.measure([s.hidden for s in self.streams], places.T / self.unit)
+        into = self.mentions.solve(inner, ridge=_RIDGE)
+        out = (places * self.unit).T
+        self._add(name, out, into.T)
+        for stream, own in zip(self.streams, inner, strict=True):
+            stream.hidden = stream.hidden + (own.float() @ into @ out.T).to(stream.hidden)
+        self.memory.explained["mention"] = self.mentions.explained(slice(0, self.c))
+
+    def _unit(self) -> float:
+        """Length of one standard deviation of a written number."""
+        lengths = torch.cat([s.hidden.float().norm(dim=-1).flatten() for s in self.streams])
+        return float(_STRENGTH * lengths.median() / self.c**0.5)
+
+    def hand_on(self, at: int) -> None:
+        """Let a layer's first head hand what a token mentions to the token behind, and its second
+        the vector in a case's slot to all that follow."""
+        norm = self.layers[at].input_layernorm
+        seen = [norm(s.hidden) for s in self.streams]
+        heads = _Heads(self.causal, at)
+        flat = _constant(seen)
+        theta = self.causal.model.rotary_emb.inv_freq.float()[: min(_FAST, heads.size // 2 - 2)]
+        half, slow = heads.size // 2, heads.size // 2 - 1
+        amplitude = (_PEAK * heads.size**0.5) ** 0.5
+        # Taken off, so that no token but the one before scores above zero: ``flat`` is not 1
+        # everywhere, and what it scales must not outgrow the peak.
+        base = float(theta.cos().sum()) ** 0.5
+        heads.q[slow] = flat * amplitude * base
+        for i, angle in enumerate(theta.tolist()):
+            # Turned one token further, the query matches the key of the token before it.
+            heads.q[i] = flat * (amplitude * math.cos(angle))
+            heads.q[half + i] = -flat * (amplitude * math.sin(angle))
+        heads.k[: heads.size] = 0
+        heads.k[slow] = -flat * amplitude * base
+        for i in range(len(theta)):
+            heads.k[i] = flat * amplitude
+        # Without a case's slot the first token is attended to, at which nothing is written.
+        heads.q[heads.size + slow - 1] = flat * (_CERTAIN * heads.size**0.5)
+        own = self._reading(norm, self.at.own, self.slot_unit, [s.slots(0) for s in self.streams])
+        first = self._first(seen)
+        heads.k[slow - 1] = own[0] + 0.5 * first
+        places = [s.slots(1, 2) for s in self.streams]
+        heads.v[: self.c] = (
+            self._reading(norm, self.at.mention, self.unit, self.mentions.places(slice(self.c)))
+            + self._reading(norm, self.at.slot, self.slot_unit, places)
+            + self._reading(norm, self.at.case, self.slot_unit, [s.slots(0) for s in self.streams])
+            * (1 - _FROM_PARTS)
+        )
+        heads.o[:, : heads.width] = 0
+        heads.o[:, : self.c] = self.unit * self.at.before.T
+        heads.o[:, heads.size : heads.size + self.c] = self.unit * self.at.case.T
+        self._apply(heads, ("q_proj", "k_proj", "v_proj", "o_proj"))
+
+    def settle(self, at: int) -> None:
+        """Let a layer settle which tokens end a part, by a step.
+
+        What says so varies from title to title, and attention takes that to the exponent: a few
+        parts would outshout the rest.
+        """
+        layer, mlp = self.layers[at], f"model.layers.{at}.mlp."
+        before = [s.hidden for s in self.streams]
+        norm = layer.post_attention_layernorm
+        seen = [norm(s.run(layer, norm)) for s in self.streams]
+        for stream, hidden in zip(self.streams, before, strict=True):
+            stream.hidden = hidden
+        read = self._ends_read(seen)
+        flat = _constant(seen)
+        # silu is nearly zero below and nearly its input above: two make a ramp, and then a level.
+        foot, top = _STEP
+        gates = torch.stack([read - foot * flat, read - top * flat]) * (_STEEPNESS / (top - foot))
+        ups = torch.stack([flat, flat])
+        down = self.at.end[0] * (self.unit * _SETTLED / _STEEPNESS)
+        self._rewrite(mlp, gates, ups, torch.stack([down, -down], dim=1))
+
+    def _ends_read(self, seen: Sequence[Tensor]) -> Tensor:
+        """(h,) what tells the ends of parts, from all other tokens, those inside titles too."""
+        spots = [(s.batch.real & (s.batch.position_ids > 0)).nonzero() for s in self.streams]
+        return Fit(spots, self._are_ends(spots)).solve(seen, ridge=1e-3)[:, 0]
+
+    def _are_ends(self, spots: Sequence[Tensor]) -> list[Tensor]:
+        """(N, 1) per batch, 1 where a part ends."""
+        found: list[Tensor] = []
+        for stream, own, ends in zip(self.streams, spots, self._ends, strict=True):
+            flags = torch.zeros_like(stream.batch.input_ids, dtype=torch.float32)
+            flags[ends[:, 0], ends[:, 1]] = 1
+            found.append(flags[own[:, 0], own[:, 1]][:, None])
+        return found
+
+    def gather(self, at: int) -> None:
+        """Turn a layer's first heads into ones that average what was handed to the ends of parts,
+        and read the case off it: all of it where no slot has told it, and else what the slot has
+        left to tell."""
+        norm = self.layers[at].input_layernorm
+        seen = [norm(s.hidden) for s in self.streams]
+        heads = _Heads(self.causal, at)
+        flat = _constant(seen)
+        slow = heads.size // 2 - 1  # turned least by the rotary embedding: the same at any distance
+        read = self._ends_read(seen)
+        own = self._reading(norm, self.at.own, self.slot_unit, [s.slots(0) for s in self.streams])
+        outweighed = math.log(_USUAL_PARTS * (1 - _FROM_PARTS) / _FROM_PARTS)
+        for head in range(heads.n_heads):
+            sharp = _SHARPNESS[head % len(_SHARPNESS)]
+            heads.q[head * heads.size + slow] = flat * (sharp * heads.size**0.5)
+        for key in range(heads.n_keys):
+            start = key * heads.size
+            heads.k[start + slow] = read + own[0] * (1 + outweighed / _SHARPNESS[0])
+            heads.v[start : start + self.c] = self._reading(
+                norm, self.at.before, self.unit, self._ends
+            )
+        self._apply(heads, ("q_proj", "k_proj", "v_proj"))
+        output = self.causal.get_submodule(f"{heads.name}.o_proj")
+        pooled = [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
+        self.cases.measure([s.hidden for s in self.streams], self.at.case.T / self.unit)
+        into = self.cases.solve(pooled, ridge=1e-3)
+        heads.o[:, : heads.width] = (into @ (self.at.case * self.unit)).T
+        self._apply(heads, ("o_proj",))
+        self.memory.explained["case"] = self.cases.explained(slice(0, self.c))
+
+    def compare(self, at: int) -> None:
+        """Let a layer say how well the thing just mentioned fits the case.
+
+        A gated feed-forward layer multiplies: silu(a) b - silu(-a) b = a b. So two of its hidden
+        units give one product of a number of the case and one of the mention, and a linear map of
+        the products, fitted to the target's answers to yes-or-no questions, says how well they fit.
+        """
+        layer, mlp = self.layers[at], f"model.layers.{at}.mlp."
+        before = [s.hidden for s in self.streams]
+        norm = layer.post_attention_layernorm
+        caught = [s.run(layer, norm) for s in self.streams]
+        judged = [s.judged() for s in self.streams]
+        spots = [own[0] for own in judged]
+        for stream, hidden in zip(self.streams, caught, strict=True):
+            stream.hidden = hidden
+        case, mention = (
+            self._reading(norm, places, self.unit, spots).T
+            for places in (self.at.case, self.at.before)
+        )
+        for stream, hidden in zip(self.streams, before, strict=True):
+            stream.hidden = hidden
+        seen = [norm(x) for x in caught]
+        flat = _constant(seen)
+        inner = [_products(x.float(), case, mention, flat) for x in seen]
+        fit = Fit(spots, [own[1] for own in judged])
+        into = fit.solve(inner, ridge=1e-3)[:, 0]
+        self.memory.explained["fits"] = fit.explained(slice(0, 1))
+        weights = into / torch.cat(fit.written).std()
+        c = self.c
+        self.memory.weights = weights[: 2 * c].repeat(len(FORMS), 1)
+        # Pairs of a factor and another, the last one for all that is linear.
+        rest = mention @ weights[c : 2 * c] + case @ weights[2 * c : 3 * c] + flat * weights[-1]
+        factors = torch.cat([case.T, flat[None]])
+        others = torch.cat([mention.T * weights[:c, None], rest[None]])
+        direction = self.at.fits[0] * (self.unit * _FITS_STRENGTH) + self._steering(at + 1)
+        sign = flat.new_tensor([1.0, -1.0]).repeat_interleave(len(factors))
+        self._rewrite(
+            mlp,
+            torch.cat([factors, -factors]),
+            torch.cat([others, others]),
+            direction[:, None] * sign,
+        )
+
+    def _rewrite(self, mlp: str, gates: Tensor, ups: Tensor, downs: Tensor) -> None:
+        """Give the n hidden units of a feed-forward layer that say least another purpose.
+
+        Args:
+            mlp: the layer's name, with a dot behind it.
+            gates: (n, h) what opens each of them.
+            ups: (n, h) what each passes on.
+            downs: (h, n) where to.
+        """
+        gate, up, down = (
+            base_linear(self.causal.get_submodule(mlp + part)).weight.float()
+            for part in ("gate_proj", "up_proj", "down_proj")
+        )
+        used = down.norm(dim=0).argsort()[: len(gates)]
+        for part, old, new, dim in (
+            ("gate_proj", gate, gates, 0), ("up_proj", up, ups, 0), ("down_proj", down, downs, 1)
+        ):  # fmt: skip
+            delta = torch.zeros_like(old)
+            delta.index_add_(dim, used, new - old.index_select(dim, used))
+            self._replace(mlp + part, delta, dim=dim)
+
+    def _steering(self, at: int) -> Tensor:
+        """(h,) what, added before a layer, moves the base model from no to yes by about one nat.
+
+        Written along it, a judgement is spoken even before any training.
+        """
+        model, n = self.causal.model, 0
+        total = torch.zeros((), device=self.streams[0].hidden.device)
+        for stream in self.streams[:_STEERED]:
+            spots, _ = stream.judged()
+            before = stream.hidden
+            with torch.enable_grad():
+                start = before.detach().clone().requires_grad_()
+                stream.hidden = start
+                for layer in self.layers[at:]:
+                    stream.run(layer, layer)
+                states = model.norm(stream.hidden[spots[:, 0], spots[:, 1]])
+                head = self.causal.lm_head.weight
+                odds = states.float() @ (head[self.yes] - head[self.no]).float()
+                (slopes,) = torch.autograd.grad(odds.sum(), start)
+            stream.hidden = before
+            total = total + slopes[spots[:, 0], spots[:, 1]].float().sum(0)
+            n += len(spots)
+        slope = total / max(1, n)
+        slope = slope - (slope @ self.memory.places.T) @ self.memory.places
+        length = float(slope.norm())
+        wanted = min(_STEER / max(length, 1e-9), 0.5 / _STRENGTH * self.unit * self.c**0.5)
+        self.memory.explained["steering"] = round(wanted * length, 4)
+        steering: Tensor = slope / max(length, 1e-9) * wanted
+        return steering
+
+    def _reading(self, norm: Any, places: Tensor, unit: float, spots: Sequence[Tensor]) -> Tensor:
+        """(n, h) map from what a norm hands on to the numbers at some places, of a given unit.
+
+        A norm divides by the root mean square of the hidden state; what that is on average is taken
+        from some positions.
+        """
+        there = torch.cat(
+            [
+                s.hidden[own[:, 0], own[:, 1]].float()
+                for s, own in zip(self.streams, spots, strict=True)
+            ]
+        )
+        scale = float(there.square().mean(1).sqrt().mean()) if len(there) else 1.0
+        weight: Tensor = norm.weight.float()
+        return places / weight * (scale / unit)
+
+    def _first(self, seen: Sequence[Tensor]) -> Tensor:
+        """(h,) what tells the first token of a prompt from all others."""
+        spots = [s.real() for s in self.streams]
+        there = [
+            (s.batch.position_ids[own[:, 0], own[:, 1]] == 0).float()[:, None]
+            for s, own in zip(self.streams, spots, strict=True)
+        ]
+        return Fit(spots, there).solve(seen, ridge=1e-4)[:, 0]
+
+    def _apply(self, heads: _Heads, parts: Sequence[str]) -> None:
+        for part in parts:
+            name = f"{heads.name}.{part}"
+            old = base_linear(self.causal.get_submodule(name)).weight.float()
+            self._replace(name, heads.weight(part) - old, dim=1 if part == "o_proj" else 0)
+
+    def _replace(self, name: str, delta: Tensor, *, dim: int) -> None:
+        """Add a delta of which only some rows (dim 0) or columns (dim 1) are not zero."""
+        kept = delta.abs().sum(1 - dim).nonzero()[:, 0]
+        chosen = torch.eye(delta.shape[dim], device=delta.device)[kept]
+        own = delta.index_select(dim, kept)
+        self._add(name, *((chosen.T, own) if dim == 0 else (own, chosen)))
+
+    def _add(self, name: str, out: Tensor, into: Tensor) -> None:
+        """Apply an edit and keep it, rounded as it will be saved."""
+        edit = Edit(name, *(t.to("cpu", torch.bfloat16).contiguous() for t in (out, into)))
+        self.memory.edits.append(edit)
+        apply_edits(self.causal, [edit])
+
+
+def _products(x: Tensor, case: Tensor, mention: Tensor, flat: Tensor) -> Tensor:
+    """(B, T, 3c + 1) products of case and mention, the mention, the case, and one."""
+    u, v, one = x @ case, x @ mention, (x @ flat)[..., None]
+    return torch.cat([u * v, v * one, u * one, one * one], dim=-1)
+
+
+def _constant(seen: Sequence[Tensor]) -> Tensor:
+    """(h,) a direction along which what a layer is given measures about 1 at every token."""
+    flat = torch.stack([x.float().mean((0, 1)) for x in seen]).mean(0)
+    return flat / flat.square().sum()
+
+
+class _Heads:
+    """The first heads of one layer's attention, about to be rewritten: as many as share keys.
+
+    Queries and values of these heads start from nothing.
+    """
+
+    def __init__(self, causal: Any, at: int) -> None:
+        self.name = f"model.layers.{at}.self_attn"
+        self.size = int(causal.get_submodule(self.name).head_dim)
+        config = causal.config
+        repeats = config.num_attention_heads // config.num_key_value_heads
+        self.n_keys = -(-len(_SHARPNESS) // repeats)
+        self.n_heads = self.n_keys * repeats
+        self.width = self.n_heads * self.size
+        self.q, self.k, self.v, self.o = (
+            base_linear(causal.get_submodule(f"{self.name}.{part}")).weight.float().clone()
+            for part in ("q_proj", "k_proj", "v_proj", "o_proj")
+        )
+        self.q[: self.width] = 0
+        self.v[: self.n_keys * self.size] = 0
+
+    def weight(self, part: str) -> Tensor:
+        """The new weight of one of the four maps."""
+        new: Tensor = {
+            "q_proj": self.q, "k_proj": self.k, "v_proj": self.v, "o_proj": self.o
+        }[part]  # fmt: skip
+        return new
