@@ -89,7 +89,7 @@ def test_edits_that_were_saved_make_the_same_model() -> None:
 def test_a_memory_whose_numbers_do_not_go_together_is_refused() -> None:
     shapes = {
         "places": (n_places(4), 8), "weights": (3, 8), "unit": (1,), "recall.center": (8,),
-        "recall.scale": (8,), "recall.into": (512, 5), "recall.out": (5, 8),
+        "recall.project": (5, 8), "recall.keys": (9, 5), "recall.values": (9, 4), "recall.far": (1,),
     }  # fmt: skip
     tensors = {name: torch.ones(shape) for name, shape in shapes.items()}
     assert memory_from_tensors(tensors).places.shape == (19, 8)
@@ -98,6 +98,11 @@ def test_a_memory_whose_numbers_do_not_go_together_is_refused() -> None:
             memory_from_tensors(tensors | {"weights": torch.zeros(shape)})
     with pytest.raises(RuntimeError, match="18 places do not go"):
         memory_from_tensors(tensors | {"places": torch.zeros(18, 8)})
+    with pytest.raises(RuntimeError, match="do not go with 9 titles"):
+        memory_from_tensors(tensors | {"recall.keys": torch.zeros(8, 5)})
+    del tensors["recall.values"]
+    with pytest.raises(KeyError, match=r"recall\.values"):
+        memory_from_tensors(tensors)
 
 
 def test_what_is_written_stays_as_it_is_in_all_layers_above() -> None:
@@ -148,7 +153,8 @@ def test_a_part_ends_behind_its_title_and_behind_its_slot_but_in_no_outcome(form
     projectors = surrogate.model.projectors
     assert projectors is not None
     stream = Stream(surrogate.model, collate(rows[:2], surrogate.vectors, pad_id=0), 0)
-    spots, wanted, _, _ = stream.spots(surrogate.vectors, projectors.of_kind)
+    found = stream.spots(surrogate.vectors, projectors.of_kind)
+    spots, wanted = found.mentions, found.wanted
     batch = stream.batch
     named = batch.anchor_positions[batch.anchor_kinds == KINDS.index("part")]
     ends = {tuple(spot) for spot in spots[wanted[:, -1] == 1].tolist()}

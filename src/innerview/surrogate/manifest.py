@@ -12,8 +12,8 @@ from innerview.files import BLANK_SEAL, is_sealed, seal, sha256_of
 
 __all__ = ["VERSION", "read_manifest", "sealed_manifest"]
 
-VERSION = 3
-"""3: a memory recalls titles, and weighs each form apart."""
+VERSION = 4
+"""4: a memory looks titles up by keys."""
 
 
 def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:

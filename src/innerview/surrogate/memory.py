@@ -1,14 +1,14 @@
 """What the target knows, written into the surrogate's weights in closed form, before training.
 
 A language model has never heard of the target's vectors, and gradient steps on answers teach it
-thousands of titles only slowly. But the vectors are known, and the feed-forward layers of a
-language model are key-value memories that can be written by least squares (MEMIT, Meng et al.,
-arXiv 2210.07229). So where a title has been read, a few of the lower layers add that thing's vector
-to the hidden state; a slot carries its own. A head of the next layer hands it to the token behind,
-and another hands a case's slot to all that follow; heads of the layer above average what the parts'
-ends were handed, and read the case's vector off it, or what its slot has left to tell; the layer
-above that compares the case with what was just mentioned. Titles and slots then mean the same, in
-one place that every task can use, and training has to learn to speak about it.
+thousands of titles only slowly. But the vectors are known, and can be written in closed form: where
+a title has been read, its vector is looked up (``recall.py``) and a few of the lower layers add what
+is still missing (as in MEMIT, Meng et al., arXiv 2210.07229); a slot carries its own. A head of the
+next layer hands it to the token behind, another hands a case's slot to all that follow, and a third
+the last part to where a question opens; heads of the layer above average what the parts' ends were
+handed, or take the last, and read the case's vector off it, or what its slot has left to tell; the
+layer above that compares the case with what was just mentioned. Titles and slots then mean the
+same, in one place that every task can use, and training has to learn to speak about it.
 
 All this is written in places, directions of the hidden state, that nothing else reaches: what is
 written stays as it is to the last layer. It is fitted on the surrogate's own hidden states, layer
@@ -50,7 +50,7 @@ __all__ = [
     "reserve",
 ]
 
-_MENTIONS = (0.07, 0.27)
+_MENTIONS = (0.1, 0.27)
 """Share of the layers, from and to, that write what was mentioned."""
 
 
@@ -80,8 +80,8 @@ class Memory:
         weights: (F, 2c) float32, per form, from products of case and mention, and from the mention,
             to how well they fit; learned anew for what is read (``understanding.py``).
         unit: (1,) float32, length of one standard deviation of a written number.
-        recall: what stands beside the feed-forward part of the first layer that writes; None where
-            nothing was written.
+        recall: of titles, beside the feed-forward part of the first layer that writes; None where
+            nothing was written, or no titles were told.
     """
 
     edits: list[Edit] = field(default_factory=list)
@@ -163,8 +163,9 @@ def memory_to_tensors(memory: Memory) -> dict[str, Tensor]:
         for at, edit in enumerate(memory.edits)
         for side, tensor in (("out", edit.out), ("into", edit.into))
     }
-    assert memory.recall is not None
-    beside = {f"recall.{name}": getattr(memory.recall, name).contiguous() for name in RECALLED}
+    beside = {}
+    if memory.recall is not None:
+        beside = {f"recall.{name}": tensor for name, tensor in memory.recall.saved().items()}
     return edits | beside | {name: getattr(memory, name).contiguous() for name in _NUMBERS}
 
 
@@ -186,7 +187,9 @@ def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
         Edit(stem.partition(".")[2], tensors[f"{stem}.out"], tensors[f"{stem}.into"])
         for stem in stems
     ]
-    recall = Recall(*(tensors[f"recall.{name}"] for name in RECALLED))
+    recall = None
+    if any(name.startswith("recall.") for name in tensors):
+        recall = Recall(*(tensors[f"recall.{name}"] for name in RECALLED))
     places, weights, unit = (tensors[name] for name in _NUMBERS)
     return Memory(edits, {}, places, weights, unit, recall)
 
@@ -199,7 +202,8 @@ def apply_memory(model: SpliceModel, memory: Memory) -> None:
         apply_edits(model.causal, memory.edits)
     if memory.recall is not None:
         layer = model.causal.model.layers[first_mention(len(model.causal.model.layers))]
-        memory.recall.copy().attach(layer, memory.places)
+        at = Places.of(memory.places, n_numbers(len(memory.places)))
+        memory.recall.attach(layer, at.mention * memory.unit)
 
 
 @torch.no_grad()

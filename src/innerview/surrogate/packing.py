@@ -222,8 +222,8 @@ class _Rows:
         anchors = [a for a in own.anchors if a.position >= new]
         self._add_anchors(row, anchors, [places[a.position] for a in anchors])
         if branch.case_row >= 0 and own.n_answer and not new:
-            # The case must be known where its last visible part ends, and where the answer begins.
-            for position in (start + branch.visible - 1, places[own.n_stem - 1]):
+            # The case must be known where the question opens, and where the answer begins.
+            for position in (places[0], places[own.n_stem - 1]):
                 self.anchors.append((row, position, KINDS.index("case"), branch.case_row))
         n = len(own.ids)
         shares = own.shares or tuple(((i, 1.0),) for i in own.ids[n - own.n_answer :])

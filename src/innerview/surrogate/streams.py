@@ -6,6 +6,7 @@ Axes: B rows, T tokens, N positions, m features, h width, c numbers per position
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from innerview.surrogate.packing import Batch
 from innerview.surrogate.projector import Projector
 from innerview.surrogate.vectors import KINDS, VectorTable
 
-__all__ = ["Fit", "Stream"]
+__all__ = ["Fit", "Spots", "Stream"]
 
 Standard = Callable[[int], Projector]
 """The projector of a kind; it knows the kind's standard units."""
@@ -32,6 +33,25 @@ _LEFT_OUT = 10
 
 _PIECE = 2048
 """Positions whose features are summed at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spots:
+    """Positions of a batch, and what is to be understood there.
+
+    Attributes:
+        mentions: (N, 2) where titles have been read, then where parts have ended, then others.
+        wanted: (N, c + 1) numbers of what was mentioned, and whether a part has ended.
+        titles: (M,) int64, which titles were read, at the first M of them.
+        cases: (K, 2) where a case has been read.
+        known: (K, c) its numbers.
+    """
+
+    mentions: Tensor
+    wanted: Tensor
+    titles: Tensor
+    cases: Tensor
+    known: Tensor
 
 
 class Stream:
@@ -70,8 +90,8 @@ class Stream:
         self.hidden = before
         return caught
 
-    def spots(self, vectors: VectorTable, standard: Standard) -> tuple[Tensor, ...]:
-        """Positions (N, 2) of mentions and what belongs there, then those of cases."""
+    def spots(self, vectors: VectorTable, standard: Standard) -> Spots:
+        """Where something is to be understood, and what."""
         batch = self.batch
         places, kinds = batch.anchor_positions, batch.anchor_kinds
         known = _standardized(vectors, kinds, batch.anchor_rows, standard)
@@ -95,18 +115,24 @@ class Stream:
         wanted = known.new_zeros(len(spots), c + 1)
         wanted[:n, :c] = known[text]
         wanted[n : n + n_ends, c] = 1
-        return spots, wanted, places[case], known[case]
+        # A thing that may be part and outcome has one title.
+        shared = standard(KINDS.index("part")) is standard(KINDS.index("outcome"))
+        told = batch.anchor_rows * len(KINDS) + (0 if shared else kinds)
+        return Spots(spots, wanted, told[text], places[case], known[case])
 
     def slots(self, *kinds: int) -> Tensor:
         """(N, 2) positions of the slots of some kinds."""
         wanted = self.batch.slot_kinds.new_tensor(kinds)
         return self.batch.slot_positions[torch.isin(self.batch.slot_kinds, wanted)]
 
-    def real(self) -> Tensor:
-        """(N, 2) every third token and the first of each prompt, without padding."""
-        real = self.batch.real
-        first = real & (self.batch.position_ids == 0)
-        return torch.cat([(real & ~first).nonzero()[::3], first.nonzero()])
+    def opens(self) -> Tensor:
+        """(N, 2) where a question about a case opens: right behind the last part it sees."""
+        cases = self.batch.anchor_positions[self.batch.anchor_kinds == 0]
+        return cases[cases[:, 1] == self.batch.attention_spans[cases[:, 0], cases[:, 1], 0]]
+
+    def firsts(self) -> Tensor:
+        """(N, 2) the first token of each prompt."""
+        return (self.batch.real & (self.batch.position_ids == 0)).nonzero()
 
     def judged(self) -> tuple[Tensor, Tensor]:
         """Positions (N, 2) right before a yes or no, and (N, 1) which it is, as 1 or -1."""
@@ -137,16 +163,17 @@ class Fit:
         self.spots, self.wanted = list(spots), list(wanted)
         self.written = [torch.zeros_like(w) for w in wanted]
 
-    def moments(self, inner: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation, (m,) each, of (B, T, m) where anything is wanted."""
-        spots = self.places(slice(None))
-        there = torch.cat([x[own.unbind(1)].float() for x, own in zip(inner, spots, strict=True)])
-        return there.mean(0), there.std(0)
-
     def places(self, columns: slice) -> list[Tensor]:
         """Where something is wanted in some columns, per batch."""
         return [
             spots[wanted[:, columns].abs().sum(1) > 0]
+            for spots, wanted in zip(self.spots, self.wanted, strict=True)
+        ]
+
+    def empty(self) -> list[Tensor]:
+        """Where nothing is wanted, per batch."""
+        return [
+            spots[wanted.abs().sum(1) == 0]
             for spots, wanted in zip(self.spots, self.wanted, strict=True)
         ]
 
@@ -155,25 +182,15 @@ class Fit:
         for i, (states, spots) in enumerate(zip(hidden, self.spots, strict=True)):
             self.written[i] = states[spots[:, 0], spots[:, 1]].float() @ reading
 
-    def solve(
-        self,
-        inner: Sequence[Tensor],
-        *,
-        ridge: float,
-        features: Callable[[Tensor], Tensor] = Tensor.float,
-        thin: int = 1,
-    ) -> Tensor:
+    def solve(self, inner: Sequence[Tensor], *, ridge: float) -> Tensor:
         """(m, c) ridge solution for what is still missing.
 
         Args:
-            inner: (B, T, ·) per batch, what features are made of.
+            inner: (B, T, m) per batch, what it is read off.
             ridge: penalty, as a share of the features' mean square.
-            features: (N, ·) to (N, m) float32.
-            thin: of the positions where nothing is wanted, one in so many is fitted to.
         """
         gram, moments, n = torch.zeros(()), torch.zeros(()), 0
-        for given, missing in self._pieces(inner, thin):
-            x = features(given)
+        for x, missing in self._pieces(inner):
             if not n:
                 gram = x.new_zeros(x.shape[1], x.shape[1])
             gram.addmm_(x.T, x)
@@ -185,21 +202,23 @@ class Fit:
         gram.diagonal().add_(ridge * n)
         into: Tensor = torch.linalg.solve(gram, moments / scale[:, None]) / scale[:, None]
         for i, spots in enumerate(self.spots):
-            self.written[i] += features(inner[i][spots.unbind(1)]) @ into
+            self.written[i] += inner[i][spots.unbind(1)].float() @ into
         return into
 
-    def _pieces(self, inner: Sequence[Tensor], thin: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def fitted(self) -> list[int]:
+        """The batches that are fitted to."""
+        return [i for i in range(len(self.spots)) if i % _LEFT_OUT]
+
+    def _pieces(self, inner: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """What is given at the fitted positions and what is missing there, some thousand at a
         time."""
         given: list[Tensor] = []
         missing: list[Tensor] = []
-        for i, (spots, wanted) in enumerate(zip(self.spots, self.wanted, strict=True)):
-            if i % _LEFT_OUT:
-                chosen = wanted.abs().sum(1) > 0
-                chosen[::thin] = True
-                given.append(inner[i][spots[chosen].unbind(1)])
-                missing.append((wanted - self.written[i])[chosen])
-            if given and (sum(map(len, given)) >= _PIECE or i == len(inner) - 1):
+        fitted = self.fitted()
+        for i in fitted:
+            given.append(inner[i][self.spots[i].unbind(1)].float())
+            missing.append(self.wanted[i] - self.written[i])
+            if sum(map(len, given)) >= _PIECE or i == fitted[-1]:
                 yield torch.cat(given), torch.cat(missing)
                 given, missing = [], []
 

@@ -33,7 +33,7 @@ from innerview.surrogate.memory import (
 )
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
-from innerview.surrogate.recall import Recall, n_features
+from innerview.surrogate.recall import fit_recall
 from innerview.surrogate.streams import Fit, Stream
 
 __all__ = ["write_memory"]
@@ -44,9 +44,6 @@ _FITS_STRENGTH = 3.0
 """Standard deviation of how well something fits, beside that of other written numbers."""
 _STEERED, _STEER = 12, 3.0
 """Batches that the steering direction is averaged over; nats of one standard deviation."""
-_RECALL_RIDGE, _THIN = 0.003, 6
-"""Penalty where titles are recalled; and of the positions where nothing is, one in so many is
-fitted to there."""
 _RIDGE = 0.02
 """Penalty, as a share of the features' mean square, where features are many."""
 _SHARPNESS = (3.5, 5.0, 7.0)
@@ -61,8 +58,12 @@ adds to its score."""
 _STEP, _STEEPNESS, _SETTLED = (0.35, 0.55), 20.0, 5.0
 """Where it is settled that a token ends a part: from a reading of none to one of all; how steep;
 and how much more that counts than the reading."""
-_CERTAIN = 40.0
-"""Nats by which a case's slot, or else the first token, outscores all that is not looked for."""
+_CERTAIN, _LIKELY = 40.0, 12.0
+"""Nats by which a case's slot, or else the first token, outscores all that is not looked for; and
+by which the first token does so where no last part is."""
+_LAST = 15.0
+"""Nats by which the opening of a question outscores other tokens, for the head that looks for what
+came last."""
 _WEAK = 0.05
 """A norm's weight below this share of their mean counts as switched off."""
 _QUIET_DEPTH, _QUIET_BATCHES = 0.7, 12
@@ -119,6 +120,7 @@ def _can_hold(model: SpliceModel, last: int) -> bool:
     attention, mlp = layers[0].self_attn, layers[0].mlp
     return bool(
         getattr(config, "hidden_act", "") == "silu"
+        and config.num_attention_heads > len(_SHARPNESS)
         and all(hasattr(mlp, part) for part in ("gate_proj", "up_proj", "down_proj"))
         and not any(hasattr(attention, part) for part in ("q_norm", "k_norm"))
         and getattr(base_linear(attention.q_proj), "bias", None) is None
@@ -144,9 +146,10 @@ class _Writer:
         self.unit = 0.0
         standard = model.projectors.of_kind
         spots = [s.spots(model.vectors, standard) for s in self.streams]
-        self.mentions = Fit([own[0] for own in spots], [own[1] for own in spots])
+        self.mentions = Fit([own.mentions for own in spots], [own.wanted for own in spots])
+        self.titles = [own.titles for own in spots]
         self._ends = self.mentions.places(slice(self.c, None))
-        self.cases = Fit([own[2] for own in spots], [own[3] for own in spots])
+        self.cases = Fit([own.cases for own in spots], [own.known for own in spots])
 
     def has_all_kinds(self) -> bool:
         """Whether there is anything of every kind to fit to."""
@@ -177,30 +180,28 @@ class _Writer:
         given = [s.run(layer, layer.mlp) for s in self.streams]
         self.unit = self._unit()
         self.memory.unit = torch.tensor([self.unit])
-        center, spread = self.mentions.moments(given)
-        out = torch.cat([self.at.mention, self.at.end]) * self.unit
-        n_mentions = sum(map(len, self.mentions.places(slice(self.c))))
-        n = n_features(self._n_told(), n_mentions)
-        recall = Recall(center, spread + 1e-3 * spread.mean(), out.new_zeros(n, len(out)), out)
-        recall.keep_off(self.memory.places, layer.post_attention_layernorm)
-        recall.into = self.mentions.solve(
-            given, ridge=_RECALL_RIDGE, thin=_THIN, features=lambda x: recall.features(x.float())
+        fitted = self.mentions.fitted()
+        told = torch.cat([self.titles[i] for i in fitted])
+        if not len(told):
+            return
+        numbers = torch.cat(
+            [self.mentions.wanted[i][: len(self.titles[i]), : self.c] for i in fitted]
         )
-        kept = self.memory.recall = recall.copy().to("cpu", torch.bfloat16)
-        recall = kept.copy()  # rounded as it will be saved
-        recall.attach(layer, self.memory.places)
+        mentions, others = (
+            torch.cat([given[i][spots[i].unbind(1)].float() for i in fitted])
+            for spots in (
+                [own[: len(t)] for own, t in zip(self.mentions.spots, self.titles, strict=True)],
+                self.mentions.empty(),
+            )
+        )
+        recall = self.memory.recall = fit_recall(mentions, told, numbers, others).cpu()
+        out = self.at.mention * self.unit
+        recall.attach(layer, out)
         for stream, own in zip(self.streams, given, strict=True):
-            stream.hidden = stream.hidden + recall(own)
+            found = recall.to(own.device)(own)
+            stream.hidden = stream.hidden + (found @ out).to(stream.hidden)
+        self.mentions.measure([s.hidden for s in self.streams], self._told_places.T / self.unit)
         self.memory.explained["recall"] = self.mentions.explained(slice(0, self.c))
-
-    def _n_told(self) -> int:
-        """How many parts and outcomes are mentioned."""
-        told = {
-            one
-            for s in self.streams
-            for one in zip(s.batch.anchor_kinds.tolist(), s.batch.anchor_rows.tolist(), strict=True)
-        }
-        return sum(kind != 0 for kind, _ in told)
 
     def layer(self, at: int, *, write: bool) -> None:
         """Run one layer; write what was mentioned behind its feed-forward part."""
@@ -209,7 +210,7 @@ class _Writer:
         inner = [s.run(layer, self.causal.get_submodule(name)) for s in self.streams]
         if not write:
             return
-        places = torch.cat([self.at.mention, self.at.end])
+        places = self._told_places
         self.mentions.measure([s.hidden for s in self.streams], places.T / self.unit)
         into = self.mentions.solve(inner, ridge=_RIDGE)
         out = (places * self.unit).T
@@ -218,48 +219,63 @@ class _Writer:
             stream.hidden = stream.hidden + (own.float() @ into @ out.T).to(stream.hidden)
         self.memory.explained["mention"] = self.mentions.explained(slice(0, self.c))
 
+    @property
+    def _told_places(self) -> Tensor:
+        """(c + 1, h) where mentions are written, and that a part ends."""
+        return torch.cat([self.at.mention, self.at.end])
+
     def _unit(self) -> float:
         """Length of one standard deviation of a written number."""
         lengths = torch.cat([s.hidden.float().norm(dim=-1).flatten() for s in self.streams])
         return float(_STRENGTH * lengths.median() / self.c**0.5)
 
     def hand_on(self, at: int) -> None:
-        """Let a layer's first head hand what a token mentions to the token behind, and its second
-        the vector in a case's slot to all that follow."""
+        """Let a layer's first head hand what a token mentions to the token behind, its second the
+        vector in a case's slot to all that follow, and its third the last part to where a question
+        opens, behind the separator."""
         norm = self.layers[at].input_layernorm
         seen = [norm(s.hidden) for s in self.streams]
-        heads = _Heads(self.causal, at)
+        heads = _Heads(self.causal, at, n=3)
         flat = _constant(seen)
-        theta = self.causal.model.rotary_emb.inv_freq.float()[: min(_FAST, heads.size // 2 - 2)]
+        opening = self._telling(seen, [s.opens() for s in self.streams])
+        first = self._telling(seen, [s.firsts() for s in self.streams])
+        slots = [s.slots(0) for s in self.streams]
+        own = self._reading(norm, self.at.own, self.slot_unit, slots)
+        theta = self.causal.model.rotary_emb.inv_freq.float()[: min(_FAST, heads.size // 2 - 3)]
         half, slow = heads.size // 2, heads.size // 2 - 1
         amplitude = (_PEAK * heads.size**0.5) ** 0.5
-        # Taken off, so that no token but the one before scores above zero: ``flat`` is not 1
+        # Taken off, so that no token but the one looked for scores above zero: ``flat`` is not 1
         # everywhere, and what it scales must not outgrow the peak.
         base = float(theta.cos().sum()) ** 0.5
-        heads.q[slow] = flat * amplitude * base
-        for i, angle in enumerate(theta.tolist()):
-            # Turned one token further, the query matches the key of the token before it.
-            heads.q[i] = flat * (amplitude * math.cos(angle))
-            heads.q[half + i] = -flat * (amplitude * math.sin(angle))
-        heads.k[: heads.size] = 0
-        heads.k[slow] = -flat * amplitude * base
-        for i in range(len(theta)):
-            heads.k[i] = flat * amplitude
-        # Without a case's slot the first token is attended to, at which nothing is written.
-        heads.q[heads.size + slow - 1] = flat * (_CERTAIN * heads.size**0.5)
-        own = self._reading(norm, self.at.own, self.slot_unit, [s.slots(0) for s in self.streams])
-        first = self._first(seen)
-        heads.k[slow - 1] = own[0] + 0.5 * first
-        places = [s.slots(1, 2) for s in self.streams]
-        heads.v[: self.c] = (
+        before, case, last = heads.q[: 3 * heads.size].view(3, heads.size, -1)
+        for query, asks, back in ((before, flat, 1), (last, opening, 2)):
+            query[slow] = asks * amplitude * base
+            for i, angle in enumerate(theta.tolist()):
+                # Turned some tokens further, the query matches the key of the token so far before.
+                query[i] = asks * (amplitude * math.cos(back * angle))
+                query[half + i] = -asks * (amplitude * math.sin(back * angle))
+        # Where there is nothing to find, the first token is attended to, at which nothing is
+        # written.
+        case[slow - 1] = flat * (_CERTAIN * heads.size**0.5)
+        last[slow - 2] = flat * (_LIKELY * heads.size**0.5)
+        key = torch.zeros_like(before)
+        key[: len(theta)] = flat * amplitude
+        key[slow] = -flat * amplitude * base
+        key[slow - 1] = own[0] + 0.5 * first
+        key[slow - 2] = first
+        value = torch.zeros_like(before)
+        value[: self.c] = (
             self._reading(norm, self.at.mention, self.unit, self.mentions.places(slice(self.c)))
-            + self._reading(norm, self.at.slot, self.slot_unit, places)
-            + self._reading(norm, self.at.case, self.slot_unit, [s.slots(0) for s in self.streams])
-            * (1 - _FROM_PARTS)
+            + self._reading(
+                norm, self.at.slot, self.slot_unit, [s.slots(1, 2) for s in self.streams]
+            )
+            + self._reading(norm, self.at.case, self.slot_unit, slots) * (1 - _FROM_PARTS)
         )
+        heads.share(key, value)
         heads.o[:, : heads.width] = 0
-        heads.o[:, : self.c] = self.unit * self.at.before.T
-        heads.o[:, heads.size : heads.size + self.c] = self.unit * self.at.case.T
+        for head, places in enumerate((self.at.before, self.at.case, self.at.before)):
+            start = head * heads.size
+            heads.o[:, start : start + self.c] = self.unit * places.T
         self._apply(heads, ("q_proj", "k_proj", "v_proj", "o_proj"))
 
     def settle(self, at: int) -> None:
@@ -285,39 +301,51 @@ class _Writer:
 
     def _ends_read(self, seen: Sequence[Tensor]) -> Tensor:
         """(h,) what tells the ends of parts, from all other tokens, those inside titles too."""
-        spots = [(s.batch.real & (s.batch.position_ids > 0)).nonzero() for s in self.streams]
-        return Fit(spots, self._are_ends(spots)).solve(seen, ridge=1e-3)[:, 0]
+        return self._telling(seen, self._ends, but_first=True)
 
-    def _are_ends(self, spots: Sequence[Tensor]) -> list[Tensor]:
-        """(N, 1) per batch, 1 where a part ends."""
-        found: list[Tensor] = []
-        for stream, own, ends in zip(self.streams, spots, self._ends, strict=True):
+    def _telling(
+        self, seen: Sequence[Tensor], spots: Sequence[Tensor], *, but_first: bool = False
+    ) -> Tensor:
+        """(h,) what tells some tokens, by 1, from all others.
+
+        Args:
+            seen: (B, T, h) per batch, what it is read off.
+            spots: (N, 2) per batch, the tokens.
+            but_first: whether the first token of a prompt may be told anything.
+        """
+        asked, wanted = [], []
+        for stream, chosen in zip(self.streams, spots, strict=True):
             flags = torch.zeros_like(stream.batch.input_ids, dtype=torch.float32)
-            flags[ends[:, 0], ends[:, 1]] = 1
-            found.append(flags[own[:, 0], own[:, 1]][:, None])
-        return found
+            flags[chosen.unbind(1)] = 1
+            real = stream.batch.real
+            if but_first:
+                real = real & (stream.batch.position_ids > 0)
+            asked.append(real.nonzero())
+            wanted.append(flags[real][:, None])
+        return Fit(asked, wanted).solve(seen, ridge=1e-3)[:, 0]
 
     def gather(self, at: int) -> None:
         """Turn a layer's first heads into ones that average what was handed to the ends of parts,
-        and read the case off it: all of it where no slot has told it, and else what the slot has
-        left to tell."""
+        and one that takes what came last, and read the case off it: all of it where no slot has
+        told it, and else what the slot has left to tell."""
         norm = self.layers[at].input_layernorm
         seen = [norm(s.hidden) for s in self.streams]
-        heads = _Heads(self.causal, at)
+        heads = _Heads(self.causal, at, n=len(_SHARPNESS) + 1)
         flat = _constant(seen)
         slow = heads.size // 2 - 1  # turned least by the rotary embedding: the same at any distance
         read = self._ends_read(seen)
         own = self._reading(norm, self.at.own, self.slot_unit, [s.slots(0) for s in self.streams])
         outweighed = math.log(_USUAL_PARTS * (1 - _FROM_PARTS) / _FROM_PARTS)
+        asks = [(slow, sharp) for sharp in _SHARPNESS] + [(slow - 1, _LAST)]
         for head in range(heads.n_heads):
-            sharp = _SHARPNESS[head % len(_SHARPNESS)]
-            heads.q[head * heads.size + slow] = flat * (sharp * heads.size**0.5)
-        for key in range(heads.n_keys):
-            start = key * heads.size
-            heads.k[start + slow] = read + own[0] * (1 + outweighed / _SHARPNESS[0])
-            heads.v[start : start + self.c] = self._reading(
-                norm, self.at.before, self.unit, self._ends
-            )
+            place, sharp = asks[head % len(asks)]
+            heads.q[head * heads.size + place] = flat * (sharp * heads.size**0.5)
+        key = torch.zeros_like(heads.k[: heads.size])
+        key[slow] = read + own[0] * (1 + outweighed / _SHARPNESS[0])
+        key[slow - 1] = self._telling(seen, [s.opens() for s in self.streams])
+        value = torch.zeros_like(key)
+        value[: self.c] = self._reading(norm, self.at.before, self.unit, self._ends)
+        heads.share(key, value)
         self._apply(heads, ("q_proj", "k_proj", "v_proj"))
         output = self.causal.get_submodule(f"{heads.name}.o_proj")
         pooled = [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
@@ -437,15 +465,6 @@ class _Writer:
         weight: Tensor = norm.weight.float()
         return places / weight * (scale / unit)
 
-    def _first(self, seen: Sequence[Tensor]) -> Tensor:
-        """(h,) what tells the first token of a prompt from all others."""
-        spots = [s.real() for s in self.streams]
-        there = [
-            (s.batch.position_ids[own[:, 0], own[:, 1]] == 0).float()[:, None]
-            for s, own in zip(self.streams, spots, strict=True)
-        ]
-        return Fit(spots, there).solve(seen, ridge=1e-4)[:, 0]
-
     def _apply(self, heads: _Heads, parts: Sequence[str]) -> None:
         for part in parts:
             name = f"{heads.name}.{part}"
@@ -479,17 +498,18 @@ def _constant(seen: Sequence[Tensor]) -> Tensor:
 
 
 class _Heads:
-    """The first heads of one layer's attention, about to be rewritten: as many as share keys.
+    """The first heads of one layer's attention, about to be rewritten: those that are wanted, and
+    those that share keys with them.
 
     Queries and values of these heads start from nothing.
     """
 
-    def __init__(self, causal: Any, at: int) -> None:
+    def __init__(self, causal: Any, at: int, *, n: int) -> None:
         self.name = f"model.layers.{at}.self_attn"
         self.size = int(causal.get_submodule(self.name).head_dim)
         config = causal.config
         repeats = config.num_attention_heads // config.num_key_value_heads
-        self.n_keys = -(-len(_SHARPNESS) // repeats)
+        self.n_keys = -(-n // repeats)
         self.n_heads = self.n_keys * repeats
         self.width = self.n_heads * self.size
         self.q, self.k, self.v, self.o = (
@@ -497,7 +517,11 @@ class _Heads:
             for part in ("q_proj", "k_proj", "v_proj", "o_proj")
         )
         self.q[: self.width] = 0
-        self.v[: self.n_keys * self.size] = 0
+
+    def share(self, key: Tensor, value: Tensor) -> None:
+        """Give all of these heads the same (size, h) maps to keys and values."""
+        n = self.n_keys * self.size
+        self.k[:n], self.v[:n] = key.repeat(self.n_keys, 1), value.repeat(self.n_keys, 1)
 
     def weight(self, part: str) -> Tensor:
         """The new weight of one of the four maps."""
