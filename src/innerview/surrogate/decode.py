@@ -327,11 +327,11 @@ class _Cache:
     """
 
     def __init__(self, model: SpliceModel, prompts: Sequence[Tree]) -> None:
-        from transformers import DynamicCache
+        from innerview.surrogate.cache import empty_cache
 
         self.model = model
         self.device = next(model.language_model.parameters()).device
-        self.cache: Any = DynamicCache()
+        self.cache = empty_cache()
         self.attend = torch.zeros(0, 0, dtype=torch.int64, device=self.device)
         self.next_position = torch.zeros(0, dtype=torch.int64, device=self.device)
         rows: dict[Any, int] = {}
@@ -416,11 +416,11 @@ class _Cache:
 
     def _copy(self, rows: Sequence[int]) -> _Cache:
         """Some rows as a cache of their own; this one stays as it is."""
-        from transformers import DynamicCache
+        from innerview.surrogate.cache import rows_of
 
         side = copy.copy(self)
         chosen = torch.tensor(rows, device=self.device)
-        side.cache = DynamicCache([(x.keys[chosen], x.values[chosen]) for x in self.cache.layers])
+        side.cache = rows_of(self.cache, rows, self.device)
         side.attend = self.attend[chosen]
         side.next_position = self.next_position[chosen]
         return side
