@@ -155,14 +155,14 @@ def test_a_part_ends_behind_its_title_and_behind_its_slot_but_in_no_outcome(form
     assert projectors is not None
     stream = Stream(surrogate.model, collate(rows[:2], surrogate.vectors, pad_id=0), 0)
     found = stream.spots(surrogate.vectors, projectors.of_kind)
-    spots, wanted = found.mentions, found.wanted
+    spots, ended = found.told, found.ends[:, 0]
     batch = stream.batch
     named = batch.anchor_positions[batch.anchor_kinds == KINDS.index("part")]
-    ends = {tuple(spot) for spot in spots[wanted[:, -1] == 1].tolist()}
+    ends = {tuple(spot) for spot in spots[ended == 1].tolist()}
     assert ends == {(row, at + 1) for row, at in named.tolist()}
     slots = {tuple(spot) for spot in batch.slot_positions.tolist()}
     assert bool(ends & slots) == (form == "hybrid")
-    others = {tuple(spot) for spot in spots[wanted[:, -1] == 0].tolist()}
+    others = {tuple(spot) for spot in spots[ended == 0].tolist()}
     assert not others & ends and len(others & slots) == len(slots - ends)
 
 

@@ -184,6 +184,7 @@ def align(
             )
         )
 
+    say(Event("align", "writing what the target knows into the weights; this takes minutes"))
     summary = surrogate.align(groups, settings, folder=folder, on_progress=report)
     provenance = {"seed": seed, "records": records_from["made_from"], "made_from": made_from}
     surrogate.save(folder, provenance=provenance)

@@ -2,13 +2,14 @@
 
 A language model has never heard of the target's vectors, and gradient steps on answers teach it
 thousands of titles only slowly. But the vectors are known, and can be written in closed form: where
-a title has been read, its vector is looked up (``recall.py``), and a few of the lower layers add
-what is still missing (as in MEMIT, Meng et al., arXiv 2210.07229); a slot carries its own. A head
-of the next layer hands it to the token behind, another hands a case's slot to all that follow, and
-a third the last part to where a question opens; heads of the layer above average what the parts'
-ends were handed, or take the last, and read the case's vector off it, or what its slot has left to
-tell; the layer above that compares the case with what was just mentioned. Titles and slots then
-mean the same, in one place that every task can use, and training has to learn to speak about it.
+a title has been read, its vector is looked up (``recall.py``); a slot carries its own. A few of the
+lower layers write which tokens end a part (by least squares on their hidden units, as MEMIT does,
+Meng et al., arXiv 2210.07229). A head of the next layer hands what was mentioned to the token
+behind, another hands a case's slot to all that follow, and a third the last part to where a
+question opens; heads of the layer above average what the parts' ends were handed, or take the last,
+and read the case's vector off it, or what its slot has left to tell; the layer above that compares
+the case with what was just mentioned. Titles and slots then mean the same, in one place that every
+task can use, and training has to learn to speak about it.
 
 All this is written in places, directions of the hidden state, that nothing else reaches: what is
 written stays as it is to the last layer. It is fitted on the surrogate's own hidden states, layer
@@ -52,7 +53,7 @@ __all__ = [
 ]
 
 _MENTIONS = (0.1, 0.27)
-"""Share of the layers, from and to, that write what was mentioned."""
+"""Share of the layers at which titles are recalled, and up to which it is written what ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,5 +245,5 @@ def first_mention(n_layers: int) -> int:
 
 
 def last_mention(n_layers: int) -> int:
-    """The last layer that writes what was mentioned."""
+    """The last layer that writes which tokens end a part."""
     return round(_MENTIONS[1] * n_layers)

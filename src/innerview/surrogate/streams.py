@@ -40,15 +40,17 @@ class Spots:
     """Positions of a batch, and what is to be understood there.
 
     Attributes:
-        mentions: (N, 2) where titles have been read, then where parts have ended, then others.
-        wanted: (N, c + 1) numbers of what was mentioned, and whether a part has ended.
-        titles: (M,) int64, which titles were read, at the first M of them.
+        told: (N, 2) where titles have been read, then where parts have ended, then others.
+        numbers: (N, c) of the titles that were read; zeros elsewhere.
+        ends: (N, 1) whether a part has ended, 1 or 0.
+        titles: (M,) int64, which titles were read, at the first M places.
         cases: (K, 2) where a case has been read.
         known: (K, c) its numbers.
     """
 
-    mentions: Tensor
-    wanted: Tensor
+    told: Tensor
+    numbers: Tensor
+    ends: Tensor
     titles: Tensor
     cases: Tensor
     known: Tensor
@@ -111,14 +113,15 @@ class Stream:
         others = behind[inside & ~slot_behind & (kinds == KINDS.index("outcome"))]
         empty = [self._empty(), *[held.nonzero()] * _SLOT_WEIGHT]
         spots = torch.cat([places[text], *ends, others, *empty])
-        n, n_ends, c = int(text.sum()), sum(map(len, ends)), known.shape[1]
-        wanted = known.new_zeros(len(spots), c + 1)
-        wanted[:n, :c] = known[text]
-        wanted[n : n + n_ends, c] = 1
+        n, n_ends = int(text.sum()), sum(map(len, ends))
+        numbers = known.new_zeros(len(spots), known.shape[1])
+        numbers[:n] = known[text]
+        ended = known.new_zeros(len(spots), 1)
+        ended[n : n + n_ends] = 1
         # A thing that may be part and outcome has one title.
         shared = standard(KINDS.index("part")) is standard(KINDS.index("outcome"))
-        told = batch.anchor_rows * len(KINDS) + (0 if shared else kinds)
-        return Spots(spots, wanted, told[text], places[case], known[case])
+        titles = batch.anchor_rows * len(KINDS) + (0 if shared else kinds)
+        return Spots(spots, numbers, ended, titles[text], places[case], known[case])
 
     def slots(self, *kinds: int) -> Tensor:
         """(N, 2) positions of the slots of some kinds."""
@@ -163,17 +166,10 @@ class Fit:
         self.spots, self.wanted = list(spots), list(wanted)
         self.written = [torch.zeros_like(w) for w in wanted]
 
-    def places(self, columns: slice) -> list[Tensor]:
-        """Where something is wanted in some columns, per batch."""
+    def places(self) -> list[Tensor]:
+        """Where something is wanted, per batch."""
         return [
-            spots[wanted[:, columns].abs().sum(1) > 0]
-            for spots, wanted in zip(self.spots, self.wanted, strict=True)
-        ]
-
-    def empty(self) -> list[Tensor]:
-        """Where nothing is wanted, per batch."""
-        return [
-            spots[wanted.abs().sum(1) == 0]
+            spots[wanted.abs().sum(1) > 0]
             for spots, wanted in zip(self.spots, self.wanted, strict=True)
         ]
 
@@ -222,12 +218,12 @@ class Fit:
                 yield torch.cat(given), torch.cat(missing)
                 given, missing = [], []
 
-    def explained(self, columns: slice) -> float:
+    def explained(self) -> float:
         """Share of the variance in the left-out batches; positions where nothing belongs do not
         count."""
         left = [i for i in range(len(self.wanted)) if not i % _LEFT_OUT]
-        wanted = torch.cat([self.wanted[i] for i in left])[:, columns]
-        written = torch.cat([self.written[i] for i in left])[:, columns]
+        wanted = torch.cat([self.wanted[i] for i in left])
+        written = torch.cat([self.written[i] for i in left])
         real = wanted.abs().sum(1) > 0
         if not bool(real.any()):
             return 0.0

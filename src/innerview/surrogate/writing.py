@@ -1,7 +1,7 @@
 """Writing a memory: walks prompts through the layers of a language model and fits on the way.
 
 Places are chosen first, directions of the hidden state that the base model hardly uses; then, layer
-by layer, titles are recalled and written, handed on, gathered into cases and compared with them
+by layer, titles are recalled, handed on, gathered into cases and compared with them
 (``memory.py`` says what for). Every fit is made on the surrogate's own hidden states as the layers
 below have left them, in one pass.
 
@@ -82,8 +82,8 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
 
     Returns:
         The edits, to be saved and applied again, and the variance explained in the left-out
-        batches: of ``mention``, ``case`` and ``fits``. Nothing, where the base model is not built
-        as the edits need, or the prompts lack mentions, cases or yes-or-no questions.
+        batches: of ``mention``, ``end``, ``case`` and ``fits``. Nothing, where the base model is
+        not built as the edits need, or the prompts lack mentions, cases or yes-or-no questions.
     """
     n_layers = len(model.causal.model.layers)
     first, last = first_mention(n_layers), last_mention(n_layers)
@@ -146,9 +146,10 @@ class _Writer:
         self.unit = 0.0
         standard = model.projectors.of_kind
         spots = [s.spots(model.vectors, standard) for s in self.streams]
-        self.mentions = Fit([own.mentions for own in spots], [own.wanted for own in spots])
+        told = [own.told for own in spots]
+        self.mentions = Fit(told, [own.numbers for own in spots])
+        self.ends = Fit(told, [own.ends for own in spots])
         self.titles = [own.titles for own in spots]
-        self._ends = self.mentions.places(slice(self.c, None))
         self.cases = Fit([own.cases for own in spots], [own.known for own in spots])
 
     def has_all_kinds(self) -> bool:
@@ -181,48 +182,39 @@ class _Writer:
         self.unit = self._unit()
         self.memory.unit = torch.tensor([self.unit])
         fitted = self.mentions.fitted()
-        told = torch.cat([self.titles[i] for i in fitted])
-        if not len(told):
+        titles = torch.cat([self.titles[i] for i in fitted])
+        if not len(titles):
             return
-        numbers = torch.cat(
-            [self.mentions.wanted[i][: len(self.titles[i]), : self.c] for i in fitted]
-        )
-        mentions, others = (
-            torch.cat([given[i][spots[i].unbind(1)].float() for i in fitted])
-            for spots in (
-                [own[: len(t)] for own, t in zip(self.mentions.spots, self.titles, strict=True)],
-                self.mentions.empty(),
-            )
-        )
-        recall = self.memory.recall = fit_recall(mentions, told, numbers, others).cpu()
+        mentions, others, numbers = [], [], []
+        for i in fitted:
+            n = len(self.titles[i])
+            told = given[i][self.mentions.spots[i].unbind(1)].float()
+            mentions.append(told[:n])
+            numbers.append(self.mentions.wanted[i][:n])
+            others.append(told[n:][self.ends.wanted[i][n:, 0] == 0])
+        recall = fit_recall(torch.cat(mentions), titles, torch.cat(numbers), torch.cat(others))
         out = self.at.mention * self.unit
-        recall.attach(layer, out)
         for stream, own in zip(self.streams, given, strict=True):
-            found = recall.to(own.device)(own)
-            stream.hidden = stream.hidden + (found @ out).to(stream.hidden)
-        self.mentions.measure([s.hidden for s in self.streams], self._told_places.T / self.unit)
-        self.memory.explained["recall"] = self.mentions.explained(slice(0, self.c))
+            stream.hidden = stream.hidden + (recall(own) @ out).to(stream.hidden)
+        self.memory.recall = recall.cpu()
+        recall.attach(layer, out)
 
     def layer(self, at: int, *, write: bool) -> None:
-        """Run one layer; write what was mentioned behind its feed-forward part."""
+        """Run one layer; write which tokens end a part behind its feed-forward part."""
         layer = self.layers[at]
         name = f"model.layers.{at}.mlp.down_proj"
         inner = [s.run(layer, self.causal.get_submodule(name)) for s in self.streams]
         if not write:
             return
-        places = self._told_places
-        self.mentions.measure([s.hidden for s in self.streams], places.T / self.unit)
-        into = self.mentions.solve(inner, ridge=_RIDGE)
-        out = (places * self.unit).T
+        hidden = [s.hidden for s in self.streams]
+        self.mentions.measure(hidden, self.at.mention.T / self.unit)
+        self.memory.explained["mention"] = self.mentions.explained()
+        self.ends.measure(hidden, self.at.end.T / self.unit)
+        into, out = self.ends.solve(inner, ridge=_RIDGE), (self.at.end * self.unit).T
         self._add(name, out, into.T)
         for stream, own in zip(self.streams, inner, strict=True):
             stream.hidden = stream.hidden + (own.float() @ into @ out.T).to(stream.hidden)
-        self.memory.explained["mention"] = self.mentions.explained(slice(0, self.c))
-
-    @property
-    def _told_places(self) -> Tensor:
-        """(c + 1, h) where mentions are written, and that a part ends."""
-        return torch.cat([self.at.mention, self.at.end])
+        self.memory.explained["end"] = self.ends.explained()
 
     def _unit(self) -> float:
         """Length of one standard deviation of a written number."""
@@ -265,7 +257,7 @@ class _Writer:
         key[slow - 2] = first
         value = torch.zeros_like(before)
         value[: self.c] = (
-            self._reading(norm, self.at.mention, self.unit, self.mentions.places(slice(self.c)))
+            self._reading(norm, self.at.mention, self.unit, self.mentions.places())
             + self._reading(
                 norm, self.at.slot, self.slot_unit, [s.slots(1, 2) for s in self.streams]
             )
@@ -301,7 +293,7 @@ class _Writer:
 
     def _ends_read(self, seen: Sequence[Tensor]) -> Tensor:
         """(h,) what tells the ends of parts, from all other tokens, those inside titles too."""
-        return self._telling(seen, self._ends, but_first=True)
+        return self._telling(seen, self.ends.places(), but_first=True)
 
     def _telling(
         self, seen: Sequence[Tensor], spots: Sequence[Tensor], *, but_first: bool = False
@@ -344,7 +336,7 @@ class _Writer:
         key[slow] = read + own[0] * (1 + outweighed / _SHARPNESS[0])
         key[slow - 1] = self._telling(seen, [s.opens() for s in self.streams])
         value = torch.zeros_like(key)
-        value[: self.c] = self._reading(norm, self.at.before, self.unit, self._ends)
+        value[: self.c] = self._reading(norm, self.at.before, self.unit, self.ends.places())
         heads.share(key, value)
         self._apply(heads, ("q_proj", "k_proj", "v_proj"))
         output = self.causal.get_submodule(f"{heads.name}.o_proj")
@@ -353,7 +345,7 @@ class _Writer:
         into = self.cases.solve(pooled, ridge=1e-3)
         heads.o[:, : heads.width] = (into @ (self.at.case * self.unit)).T
         self._apply(heads, ("o_proj",))
-        self.memory.explained["case"] = self.cases.explained(slice(0, self.c))
+        self.memory.explained["case"] = self.cases.explained()
 
     def compare(self, at: int) -> None:
         """Let a layer say how well the thing just mentioned fits the case.
@@ -381,7 +373,7 @@ class _Writer:
         inner = [_products(x.float(), case, mention, flat) for x in seen]
         fit = Fit(spots, [own[1] for own in judged])
         into = fit.solve(inner, ridge=1e-3)[:, 0]
-        self.memory.explained["fits"] = fit.explained(slice(0, 1))
+        self.memory.explained["fits"] = fit.explained()
         weights = into / torch.cat(fit.written).std()
         c = self.c
         self.memory.weights = weights[: 2 * c].repeat(len(FORMS), 1)
