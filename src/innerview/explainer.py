@@ -150,7 +150,7 @@ class Explainer:
         before = self.target.queries.used
         pairs = self._with_outcomes(cases, outcomes)
         drafts = [
-            _Draft(case, evidence, claims, named_titles(self.target, case, outcome))
+            _Draft(case, evidence, claims, named_titles(self.target, case, outcome, claims))
             for (case, outcome), (evidence, claims) in zip(
                 pairs, checked_claims(self.target, pairs), strict=True
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from innerview.errors import CaseError
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.verify import verify, verify_many
-from innerview.targets.protocol import Case
+from innerview.targets.protocol import Case, FloatArray
 
 from .conftest import PaperTarget, able, additive, either_or
 
@@ -28,7 +28,18 @@ TRUE = [
           {"attribute": "kind", "value": "even", "direction": "for"}),
     Claim("UNDECIDED", "o0", (), {"stays_in_top": 2}),
 ]  # fmt: skip
+MORE_TRUE = [
+    Claim("CONTRAST", "o0", ("p0",), {"foil": "o1"}),
+    Claim("CONTRAST", "o0", ("p0", "p1"), {"foil": "o2"}),
+    Claim("COUNTERFACTUAL", "o0", ("p0",), {"new_rank": 2}),
+    Claim("COUNTERFACTUAL", "o0", ("p0", "p1"), {"new_rank": 3}),
+    Claim("COUNTERFACTUAL", "o1", ("p0",), {"new_rank": 1}),
+]  # fmt: skip
 FALSE = [
+    Claim("CONTRAST", "o0", ("p2",), {"foil": "o1"}),
+    Claim("CONTRAST", "o2", ("p0",), {"foil": "o0"}),
+    Claim("COUNTERFACTUAL", "o0", ("p0",), {"new_rank": 1}),
+    Claim("COUNTERFACTUAL", "o0", ("p2",), {"new_rank": 2}),
     Claim("EVIDENCE", "o0", ("p1",), {"rank": 1}),
     Claim("EVIDENCE", "o0", ("p0",), {"rank": 3}),
     Claim("EVIDENCE", "o0", ("p3",), {"rank": 4}),
@@ -47,7 +58,7 @@ FALSE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("claim", TRUE, ids=lambda c: f"{c.type}-{'+'.join(c.parts)}")
+@pytest.mark.parametrize("claim", TRUE + MORE_TRUE, ids=lambda c: f"{c.type}-{'+'.join(c.parts)}")
 def test_true_claim_is_verified(claim: Claim, films: PaperTarget, case: Case) -> None:
     checked = verify(claim, case, films)
     assert (checked.verdict, checked.reason) == ("verified", "")
@@ -76,7 +87,7 @@ def test_measured_numbers_are_those_on_paper(films: PaperTarget, case: Case) -> 
 
 
 def test_together_gives_what_one_by_one_gives(films: PaperTarget, case: Case) -> None:
-    claims = [(claim, case) for claim in TRUE + FALSE]
+    claims = [(claim, case) for claim in TRUE + MORE_TRUE + FALSE]
     together = verify_many(claims, films)
     assert len(films.batches) == 2
     assert together == [verify(claim, one, films) for claim, one in claims]
@@ -125,7 +136,7 @@ def _untestable(checked: CheckedClaim, reason: str) -> None:
     assert checked.measured == {}
 
 
-@pytest.mark.parametrize("claim", TRUE, ids=lambda c: c.type)
+@pytest.mark.parametrize("claim", TRUE + MORE_TRUE, ids=lambda c: c.type)
 def test_target_that_cannot_be_replayed_makes_claims_untestable(
     claim: Claim, films: PaperTarget, case: Case
 ) -> None:
@@ -136,9 +147,11 @@ def test_target_that_cannot_be_replayed_makes_claims_untestable(
     _untestable(verify(claim, case, replace(films, broken_without="q")), "fell over")
 
 
-@pytest.mark.parametrize("type_", ["EVIDENCE", "NECESSARY", "ATTRIBUTE", "UNDECIDED"])
+@pytest.mark.parametrize(
+    "type_", ["EVIDENCE", "NECESSARY", "ATTRIBUTE", "UNDECIDED", "CONTRAST", "COUNTERFACTUAL"]
+)
 def test_removal_that_empties_the_case_is_untestable(type_: str, films: PaperTarget) -> None:
-    claim = next(c for c in TRUE if c.type == type_)
+    claim = next(c for c in TRUE + MORE_TRUE if c.type == type_)
     parts = claim.parts or ("p0",)
     _untestable(verify(claim, Case("c", parts[:1]), films) if len(parts) == 1 else
                 verify(claim, Case("c", parts), films), "empties the case")  # fmt: skip
@@ -153,6 +166,12 @@ def test_claims_by_their_form_beyond_test_are_untestable(films: PaperTarget, cas
         (Claim("UNDECIDED", "o0", (), {"stays_in_top": 99}), "none can leave the top 99"),
         (Claim("ATTRIBUTE", "o0", ("p0",), {"attribute": "era", "value": "old",
                "direction": "for"}), "no attribute 'era'"),
+        (Claim("CONTRAST", "o0", ("p0",), {"foil": "p1"}), "'p1' is part of the case"),
+        (Claim("CONTRAST", "o0", ("p0",), {"foil": "zzz"}), "unknown id 'zzz'"),
+        (Claim("COUNTERFACTUAL", "o0", (), {"added": "p1", "new_rank": 1}), "'p1' is in the case"),
+        (Claim("COUNTERFACTUAL", "o0", (), {"added": "zzz", "new_rank": 1}), "unknown id 'zzz'"),
+        (Claim("COUNTERFACTUAL", "o0", (), {"added": "o0", "new_rank": 1}), "is what is added"),
+        (Claim("SIMILAR", "o0", ("p0",), {"rank": 1}), "gives no vectors"),
     ]:  # fmt: skip
         _untestable(verify(claim, case, films), reason)
 
@@ -172,6 +191,73 @@ def test_failure_of_one_variant_costs_only_the_claims_that_need_it(
 def test_no_claims_ask_nothing(films: PaperTarget) -> None:
     assert verify_many([], films) == []
     assert films.queries.used == 0
+
+
+def test_what_is_added_counts_and_is_no_answer_itself(films: PaperTarget) -> None:
+    case = Case("c", ("p1", "p2", "p3"))  # o0 scores 2 there, behind o1 at 4
+    added = Claim("COUNTERFACTUAL", "o0", (), {"added": "p0", "new_rank": 1})
+    instead = Claim("COUNTERFACTUAL", "o0", ("p1", "p2"), {"added": "p0", "new_rank": 2})
+    checked = verify_many([(added, case), (instead, case)], films)
+    assert [c.verdict for c in checked] == ["verified", "verified"]
+    assert checked[0].measured == {"score_change": 5.0, "rank_before": 2, "rank_after": 1}
+    # o1 as a part: it is out of the ranking then, and o0 comes first without scoring more.
+    rival = Claim("COUNTERFACTUAL", "o0", (), {"added": "o1", "new_rank": 1})
+    target = replace(films, rule=lambda parts, outcome: films.rule(parts - {"o1"}, outcome))
+    assert verify(rival, case, target).verdict == "verified"
+
+
+@dataclass
+class VectorTarget(PaperTarget):
+    """Parts at some angles to the outcome o0, which lies along the first axis."""
+
+    angles: tuple[float, ...] = ()
+
+    @property
+    def part_vectors(self) -> FloatArray:
+        rows = np.ones((len(self.parts), 2), np.float32)
+        for i, angle in enumerate(self.angles):
+            rows[i] = (3 + i) * np.array([np.cos(angle), np.sin(angle)])
+        rows[self.parts.index["o0"]] = (2.0, 0.0)
+        return rows
+
+    @property
+    def outcome_vectors(self) -> FloatArray:
+        return self.part_vectors
+
+
+@given(st.lists(st.integers(-170, 170), min_size=1, max_size=6))
+def test_similarity_is_the_order_of_angles_and_asks_nothing(degrees: list[int]) -> None:
+    plain = additive({f"p{i}": 1.0 for i in range(len(degrees))}, {})
+    able_too = replace(plain.capabilities, vectors=True, rescoring=False)
+    target = VectorTarget(
+        plain.outcomes, plain.parts, plain.rule, able_too,
+        angles=tuple(np.radians(degrees).tolist()),
+    )  # fmt: skip
+    case = Case("c", tuple(f"p{i}" for i in range(len(degrees))))
+    for i, own in enumerate(degrees):
+        nearer = sum(abs(d) < abs(own) for d in degrees)
+        same = sum(abs(d) == abs(own) for d in degrees)
+        for rank in range(1, len(degrees) + 1):
+            checked = verify(Claim("SIMILAR", "o0", (f"p{i}",), {"rank": rank}), case, target)
+            expected = nearer < rank <= nearer + same
+            assert checked.verdict == ("verified" if expected else "refuted")
+            assert checked.measured["similarity"] == pytest.approx(
+                np.cos(np.radians(own)), abs=1e-6
+            )
+    assert target.queries.used == 0
+
+
+def test_claims_that_make_no_sense_are_refused() -> None:
+    for parts, stated, message in [
+        ((), {"new_rank": 3}, "cannot have 0 parts"),
+        (("p0",), {"added": 7, "new_rank": 3}, "expected an id"),
+    ]:
+        with pytest.raises(CaseError, match=message):
+            Claim("COUNTERFACTUAL", "o0", parts, stated)  # type: ignore[arg-type]
+    with pytest.raises(CaseError, match="another outcome than its own"):
+        Claim("CONTRAST", "o0", ("p0",), {"foil": "o0"})
+    with pytest.raises(CaseError, match="a SIMILAR claim is about one part, not 2"):
+        Claim("SIMILAR", "o0", ("p0", "p1"), {"rank": 1})
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "1"])

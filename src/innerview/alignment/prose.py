@@ -17,9 +17,17 @@ from innerview.targets.protocol import Case, Target, top_outcomes
 __all__ = ["checked_claims", "named_titles", "prose_record", "prose_records"]
 
 
-def named_titles(target: Target, case: Case, outcome: str) -> dict[str, str]:
+def named_titles(
+    target: Target, case: Case, outcome: str, claims: Sequence[CheckedClaim] = ()
+) -> dict[str, str]:
     """Titles of everything an explanation of this case and outcome may name."""
     titles = {part: target.parts.title(part) for part in case.parts}
+    for checked in claims:
+        stated = checked.claim.stated
+        if "foil" in stated:
+            titles[str(stated["foil"])] = target.outcomes.title(str(stated["foil"]))
+        if "added" in stated:
+            titles[str(stated["added"])] = target.parts.title(str(stated["added"]))
     titles[outcome] = target.outcomes.title(outcome)
     return titles
 

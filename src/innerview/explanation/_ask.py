@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from innerview.errors import TargetQueryError
-from innerview.targets.protocol import Case, FloatArray, Target, ranks_of
+from innerview.targets.protocol import Case, FloatArray, Target, ranks_of, top_outcomes
 
-__all__ = ["BATCH_SIZE", "Answer", "Question", "ask", "negligible"]
+__all__ = ["BATCH_SIZE", "Answer", "Question", "ask", "first_outcomes", "negligible"]
 
 BATCH_SIZE = 1024
 
@@ -75,6 +75,31 @@ def ask(
         pairs = [(row, n) for row, variant in enumerate(batch) for n in by_variant[variant]]
         answers.update(_reduce(target, questions, scores, pairs))
     return [answers[number] for number in range(len(questions))]
+
+
+def first_outcomes(
+    target: Target, pairs: Sequence[tuple[Case, Case]], *, batch_size: int = BATCH_SIZE
+) -> list[str]:
+    """What the target puts first for variants of cases, the cases' own parts left out.
+
+    Args:
+        target: whom to ask.
+        pairs: a case, and a variant of it that is not empty.
+        batch_size: as in ``ask``.
+
+    Raises:
+        CaseError, TargetQueryError: as in ``ask``.
+    """
+    size = max(1, min(batch_size, _MAX_VALUES // max(1, len(target.outcomes))))
+    found: list[str] = []
+    for start in range(0, len(pairs), size):
+        batch = pairs[start : start + size]
+        scores = _scores(target, [variant for _, variant in batch])
+        found += [
+            top_outcomes(target, case, row, 1)[0]
+            for (case, _), row in zip(batch, scores, strict=True)
+        ]
+    return found
 
 
 def _scores(target: Target, batch: Sequence[Case]) -> FloatArray:

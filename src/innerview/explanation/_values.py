@@ -66,6 +66,7 @@ class Evidence:
         kept: effects of keeping only the strongest 1, 2, 3, … parts.
         keep_only: the smallest of those with which it stays in the top, if any.
         attributes: effects of the attribute values that stand out.
+        foil: of an outcome at rank 1, what the target puts first once ``necessary`` is removed.
         queries: cases this needs scored on its own; a batch that shares some scores fewer.
     """
 
@@ -83,6 +84,7 @@ class Evidence:
     keep_only: SetEffect | None
     attributes: tuple[AttributeEffect, ...]
     queries: int
+    foil: str | None = None
 
     def strongest(self) -> list[PartEffect]:
         """Measured parts, the one whose removal lowers the score most first."""

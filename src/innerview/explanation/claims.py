@@ -14,28 +14,40 @@ from innerview.errors import CaseError
 
 __all__ = ["CLAIM_TYPES", "CheckedClaim", "Claim", "ClaimType", "Verdict", "said_by"]
 
-ClaimType = Literal["EVIDENCE", "NECESSARY", "SUFFICIENT", "ATTRIBUTE", "UNDECIDED"]
+ClaimType = Literal[
+    "EVIDENCE", "NECESSARY", "SUFFICIENT", "CONTRAST", "ATTRIBUTE", "COUNTERFACTUAL", "SIMILAR",
+    "UNDECIDED",
+]  # fmt: skip
 Verdict = Literal["verified", "refuted", "untestable"]
 Value = int | float | str
 
 CLAIM_TYPES: tuple[ClaimType, ...] = (
-    "EVIDENCE", "NECESSARY", "SUFFICIENT", "ATTRIBUTE", "UNDECIDED",
+    "EVIDENCE", "NECESSARY", "SUFFICIENT", "CONTRAST", "ATTRIBUTE", "COUNTERFACTUAL", "SIMILAR",
+    "UNDECIDED",
 )  # fmt: skip
 
 # What each type must state. EVIDENCE: of all parts, removing this one lowers the outcome's
 # score the rank-th most. NECESSARY: without the parts the outcome leaves the top k.
-# SUFFICIENT: with only the parts it stays in the top k. ATTRIBUTE: removing every part with
-# this value moves the score (direction "for": down, "against": up) more than removing as many
-# other parts does on average. UNDECIDED: no single part's removal takes it out of the top k.
+# SUFFICIENT: with only the parts it stays in the top k. CONTRAST: the outcome is ahead of the
+# foil, and without the parts behind it. ATTRIBUTE: removing every part with this value moves the
+# score (direction "for": down, "against": up) more than removing as many other parts does on
+# average. COUNTERFACTUAL: without the parts, and with another added at the end ("added", which may
+# be missing where there are parts), the outcome is at that rank. SIMILAR: of all parts, this one's
+# vector is the rank-th nearest to the outcome's, by the angle. UNDECIDED: no single part's removal
+# takes it out of the top k.
 _STATED: Mapping[ClaimType, frozenset[str]] = {
     "EVIDENCE": frozenset({"rank"}),
     "NECESSARY": frozenset({"leaves_top"}),
     "SUFFICIENT": frozenset({"stays_in_top"}),
+    "CONTRAST": frozenset({"foil"}),
     "ATTRIBUTE": frozenset({"attribute", "value", "direction"}),
+    "COUNTERFACTUAL": frozenset({"new_rank"}),
+    "SIMILAR": frozenset({"rank"}),
     "UNDECIDED": frozenset({"stays_in_top"}),
 }
 
-_RANKS = frozenset({"rank", "leaves_top", "stays_in_top"})
+_RANKS = frozenset({"rank", "leaves_top", "stays_in_top", "new_rank"})
+_ONE_PART = ("EVIDENCE", "SIMILAR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +57,8 @@ class Claim:
     Attributes:
         type: one of ``CLAIM_TYPES``.
         outcome: id of the outcome it is about.
-        parts: ids of parts of the case (one for EVIDENCE; the attribute's parts for ATTRIBUTE;
-            none for UNDECIDED).
+        parts: ids of parts of the case (one for EVIDENCE and SIMILAR; the attribute's parts for
+            ATTRIBUTE; those taken away for COUNTERFACTUAL; none for UNDECIDED).
         stated: the type's arguments and thresholds.
         source: who says so: ``evidence`` (read off the target) or ``surrogate_FORM``.
 
@@ -66,18 +78,35 @@ class Claim:
         missing = _STATED[self.type] - set(self.stated)
         if missing:
             raise CaseError(f"a {self.type} claim must state {', '.join(sorted(missing))}")
-        if bool(self.parts) == (self.type == "UNDECIDED"):
+        adds = self.type == "COUNTERFACTUAL" and "added" in self.stated
+        if bool(self.parts) == (self.type == "UNDECIDED") and not adds:
             raise CaseError(f"a {self.type} claim cannot have {len(self.parts)} parts")
-        if self.type == "EVIDENCE" and len(self.parts) != 1:
-            raise CaseError(f"an EVIDENCE claim is about one part, not {len(self.parts)}")
+        if self.type in _ONE_PART and len(self.parts) != 1:
+            raise CaseError(
+                f"{self._with_article()} claim is about one part, not {len(self.parts)}"
+            )
+        if self.stated.get("foil") == self.outcome:
+            raise CaseError("a CONTRAST claim's foil is another outcome than its own")
         if len(set(self.parts)) != len(self.parts):
             raise CaseError(f"a {self.type} claim names a part twice")
+        for name in ("foil", "added"):
+            if name in self.stated and not isinstance(self.stated[name], str):
+                raise CaseError(f"a claim's {name} is {self.stated[name]!r}; expected an id")
         if self.stated.get("direction", "for") not in ("for", "against"):
             raise CaseError("an ATTRIBUTE claim's direction is 'for' or 'against'")
         for name in _STATED[self.type] & _RANKS:
             value = self.stated[name]
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise CaseError(f"a claim's {name} is {value!r}; expected a whole number from 1 up")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Ids of everything it names beside its outcome: parts, then foil and what is added."""
+        others = (self.stated[name] for name in ("foil", "added") if name in self.stated)
+        return (*self.parts, *map(str, others))
+
+    def _with_article(self) -> str:
+        return f"{'an' if self.type[0] in 'AEIOU' else 'a'} {self.type}"
 
     def number(self, name: str) -> int:
         """A stated rank or top as a number.

@@ -1,7 +1,8 @@
 """Measured effects on a target of removing and keeping parts of a case.
 
-Knows the target protocol only. Two rounds of questions serve any number of cases: the first
-leaves out each part in turn, the second tries the sets and groups which the first points to.
+Knows the target protocol only. Three rounds of questions serve any number of cases: the first
+leaves out each part in turn, the second tries the sets and groups which the first points to, the
+third asks what comes first without what is decisive.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from innerview.errors import CaseError
-from innerview.explanation._ask import BATCH_SIZE, Answer, Question, ask
+from innerview.explanation._ask import BATCH_SIZE, Answer, Question, ask, first_outcomes
 from innerview.explanation._groups import Group, random_groups, shared_values, stand_out
 from innerview.explanation._values import AttributeEffect, Evidence, PartEffect, SetEffect
 from innerview.targets.protocol import Case, Target, blocked_rows
@@ -96,7 +97,27 @@ def measure_many(
             for question, answers in zip(whole, _ask_lists(target, first, batch_size), strict=True)
         ]
         second = _ask_lists(target, [w.questions() for w in works], batch_size)
-        yield from (w.evidence(answers) for w, answers in zip(works, second, strict=True))
+        found = [w.evidence(answers) for w, answers in zip(works, second, strict=True)]
+        cases = [case for case, _ in chunk]
+        yield from _with_foils(found, cases, target, batch_size)
+
+
+def _with_foils(
+    found: Sequence[Evidence], cases: Sequence[Case], target: Target, batch_size: int
+) -> Iterator[Evidence]:
+    """The same with what would be first instead, for those that hold first place by some parts."""
+    decided = [
+        (at, case, case.without(one.necessary.parts))
+        for at, (one, case) in enumerate(zip(found, cases, strict=True))
+        if one.necessary is not None and one.leaves_top == one.rank == 1
+    ]
+    firsts = first_outcomes(target, [(c, v) for _, c, v in decided], batch_size=batch_size)
+    foils = dict(zip((at for at, _, _ in decided), firsts, strict=True))
+    for at, one in enumerate(found):
+        if at in foils:
+            yield replace(one, foil=foils[at], queries=one.queries + 1)
+        else:
+            yield one
 
 
 def _ask_lists(

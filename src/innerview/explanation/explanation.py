@@ -113,7 +113,7 @@ class Explanation:
 
     def __str__(self) -> str:
         """The prose, and below it each claim with its verdict and what was measured."""
-        named = {part: self.title(part) for c in self.claims for part in c.claim.parts}
+        named = {one: self.title(one) for c in self.claims for one in c.claim.named}
         lines = [self.text]
         for checked in self.claims:
             line = describe(checked, named, noun=self.noun)

@@ -15,8 +15,8 @@ _MAX_EVIDENCE = 3
 def claims_from(evidence: Evidence, target: Target) -> list[Claim]:
     """Claims to state, the most telling first; every one is true by the evidence.
 
-    Up to three EVIDENCE, then NECESSARY or else UNDECIDED, SUFFICIENT, and at most one
-    ATTRIBUTE for and one against. Empty where the target cannot rescore.
+    Up to three EVIDENCE, then NECESSARY with the CONTRAST it makes, or else UNDECIDED, SUFFICIENT,
+    and at most one ATTRIBUTE for and one against. Empty where the target cannot rescore.
     """
     if not target.capabilities.rescoring:
         return []
@@ -45,8 +45,11 @@ def _necessary_or_undecided(evidence: Evidence) -> list[Claim]:
     if top is None:
         return []
     if evidence.necessary is not None:
-        stated = {"leaves_top": top}
-        return [Claim("NECESSARY", evidence.outcome, evidence.necessary.parts, stated)]
+        parts = evidence.necessary.parts
+        claims = [Claim("NECESSARY", evidence.outcome, parts, {"leaves_top": top})]
+        if evidence.foil is not None:
+            claims.append(Claim("CONTRAST", evidence.outcome, parts, {"foil": evidence.foil}))
+        return claims
     ranks = [effect.rank_after for effect in evidence.leave_out]
     if all(rank is not None and rank <= top for rank in ranks):
         return [Claim("UNDECIDED", evidence.outcome, (), {"stays_in_top": top})]

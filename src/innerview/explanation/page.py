@@ -142,13 +142,15 @@ def _parts(one: Explanation) -> list[dict[str, Any]]:
 def _claim(checked: CheckedClaim, one: Explanation, scale: float) -> dict[str, Any]:
     """A claim as a sentence with its verdict and effect."""
     measured = checked.measured
-    titles = {part: one.title(part) for part in checked.claim.parts}
+    titles = {named: one.title(named) for named in checked.claim.named}
     return {
         "type": checked.claim.type,
         "statement": statement(checked.claim, titles, noun=one.noun),
         "verdict": checked.verdict,
         "reason": checked.reason,
-        "ranks": (measured.get("rank_before"), measured.get("rank_after")) if measured else None,
+        "ranks": (measured["rank_before"], measured["rank_after"])
+        if "rank_after" in measured
+        else None,
         "bar": _bar(_lost(checked), scale),
         "said_by": said_by(checked.claim.source),
     }

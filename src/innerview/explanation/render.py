@@ -11,7 +11,7 @@ from zlib import crc32
 
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.prose import ProseCheck, TitleIndex, check_prose
-from innerview.explanation.wording import STATEMENTS, WAYS, Split, plural
+from innerview.explanation.wording import ANSWERS, STATEMENTS, WAYS, Split, plural
 
 __all__ = [
     "ProseCheck",
@@ -31,14 +31,15 @@ _PLACES = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
 )  # fmt: skip
 
-# Which claims prose should spend its sentences on, most wanted first.
+# Which claims prose should spend its sentences on, most wanted first. The others answer questions.
 _WANTED = ("NECESSARY", "UNDECIDED", "SUFFICIENT", "ATTRIBUTE")
+_IN_PROSE = ("EVIDENCE", *_WANTED)
 
 
 def choose(claims: Sequence[CheckedClaim], *, limit: int = 4) -> list[CheckedClaim]:
     """The verified claims that prose states, in the order given: one EVIDENCE, then the other
     types, then what is left, up to ``limit``."""
-    verified = [c for c in claims if c.verdict == "verified"]
+    verified = [c for c in claims if c.verdict == "verified" and c.claim.type in _IN_PROSE]
     first = [c for c in verified if c.claim.type == "EVIDENCE"][:1]
     wanted = [next((c for c in verified if c.claim.type == t), None) for t in _WANTED]
     ordered = first + [c for c in wanted if c is not None]
@@ -140,7 +141,7 @@ def render_claim(
 
     Args:
         checked: the claim and its measured effect.
-        titles: of every part it names.
+        titles: of everything it names.
         variant: which paraphrase, modulo their number.
         split: which paraphrases to draw from.
         noun: what one part is called.
@@ -151,8 +152,11 @@ def render_claim(
     key = _key(checked.claim)
     if brief and key == "EVIDENCE":
         key = "EVIDENCE brief"
-    measured = {"after": checked.measured["rank_after"], "move": _move(checked)}
-    return _pick(key, split, variant).format(**_fields(checked.claim, titles, noun), **measured)
+    measured: dict[str, object] = {}
+    if "rank_after" in checked.measured:
+        measured = {"after": checked.measured["rank_after"], "move": _move(checked)}
+    way = ANSWERS[key] if key in ANSWERS else _pick(key, split, variant)
+    return way.format(**_fields(checked.claim, titles, noun), **measured)
 
 
 def statement(claim: Claim, titles: Mapping[str, str], *, noun: str = "item") -> str:
@@ -172,8 +176,16 @@ def describe(checked: CheckedClaim, titles: Mapping[str, str], *, noun: str = "i
             f"{stated['direction']} {stated['attribute']} {stated['value']} "
             f"({len(claim.parts)} {plural(noun, len(claim.parts))})"
         ),
+        "CONTRAST": lambda: f"ahead of {_quoted([str(stated['foil'])], titles)} by {quoted}",
+        "COUNTERFACTUAL": lambda: " ".join(
+            [*([f"without {quoted}"] if claim.parts else []),
+             *([f"with {_quoted([str(stated['added'])], titles)}"] if "added" in stated else [])]
+        ),
+        "SIMILAR": lambda: f"like {quoted}, number {stated['rank']}",
         "UNDECIDED": lambda: f"no single {noun} for top {stated['stays_in_top']}",
-    }[claim.type]()
+    }[claim.type]()  # fmt: skip
+    if "similarity" in checked.measured:
+        line += f": cosine {checked.measured['similarity']:.2f}"
     if "rank_after" in checked.measured:
         line += f": rank {checked.measured['rank_before']} -> {checked.measured['rank_after']}"
     return line if checked.verdict == "verified" else f"{line} [{checked.verdict}]"
@@ -198,8 +210,11 @@ def _key(claim: Claim) -> str:
     """Which kind of sentence a claim needs."""
     if claim.type == "ATTRIBUTE":
         return f"ATTRIBUTE {claim.stated['direction']}"
-    if claim.type == "EVIDENCE" and claim.stated["rank"] != 1:
-        return "EVIDENCE next"
+    if claim.type in ("EVIDENCE", "SIMILAR") and claim.stated["rank"] != 1:
+        return f"{claim.type} next"
+    if claim.type == "COUNTERFACTUAL":
+        added = "added" in claim.stated
+        return f"{claim.type} {('both' if claim.parts else 'added') if added else 'removed'}"
     return claim.type
 
 
@@ -210,7 +225,14 @@ def _fields(claim: Claim, titles: Mapping[str, str], noun: str) -> dict[str, obj
     named = "first place" if top == 1 else f"the top {top}"
     place = claim.stated.get("rank")
     known = isinstance(place, int) and place <= len(_PLACES)
+    others = {
+        name: _quoted([str(claim.stated[name])], titles)
+        for name in ("foil", "added")
+        if name in claim.stated
+    }
     return {
+        **others,
+        "new_rank": claim.stated.get("new_rank"),
         "p": _quoted(claim.parts, titles),
         "that": f"that {noun}" if n == 1 else f"those {plural(noun)}",
         "noun": noun,

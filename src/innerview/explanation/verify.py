@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from innerview.errors import CaseError, TargetQueryError
 from innerview.explanation._ask import BATCH_SIZE, Answer, Question, ask
-from innerview.explanation._replay import Replay, plan
+from innerview.explanation._replay import Replay, by_vectors, plan
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.targets.protocol import Case, Target, blocked_rows
 
@@ -37,7 +37,7 @@ def verify_many(
     A verdict does not depend on the other claims of the batch. ``untestable`` are claims on a
     target that cannot rescore, that declares itself non-deterministic, that answers otherwise
     when asked the same twice, or that fails; claims about parts the case lacks; and those whose
-    removal empties the case.
+    removal empties the case. Claims about vectors ask nothing.
     """
     checked: list[CheckedClaim] = []
     for start in range(0, len(claims), _CLAIMS_AT_ONCE):
@@ -53,8 +53,12 @@ def _verify_chunk(
     replays: dict[int, Replay] = {}
     for number, (claim, case) in enumerate(claims):
         try:
-            replays[number] = _plan(claim, case, target)
-        except CaseError as error:
+            if claim.type == "SIMILAR":
+                found = by_vectors(claim, case, target)
+                checked[number] = CheckedClaim(claim, found.verdict, found.measured, found.reason)
+            else:
+                replays[number] = _plan(claim, case, target)
+        except (CaseError, TargetQueryError) as error:
             checked[number] = _untestable(claim, str(error))
     testable = {number: (*claims[number], replay) for number, replay in replays.items()}
     checked |= _ask_and_judge(testable, target, batch_size)
@@ -81,10 +85,7 @@ def _ask_and_judge(
 ) -> dict[int, CheckedClaim]:
     """Ask all replays in one go; if that fails, one by one, so that only the guilty are lost."""
     wholes = {n: Question(case, case, claim.outcome) for n, (claim, case, _) in testable.items()}
-    questions = {
-        n: [wholes[n], *(Question(case, variant, claim.outcome) for variant in replay.variants)]
-        for n, (claim, case, replay) in testable.items()
-    }
+    questions = {n: [wholes[n], *replay.asks] for n, (_, _, replay) in testable.items()}
     try:
         flat = ask(target, [q for n in testable for q in questions[n]], batch_size=batch_size)
         again = ask(target, [wholes[n] for n in testable], batch_size=batch_size)
@@ -107,7 +108,7 @@ def _judge(
 ) -> CheckedClaim:
     """The verdict on one claim, given the answers to its replay and the whole case's second."""
     claim, case, replay = one
-    queries = len({case, *replay.variants}) + 1
+    queries = len({case, *(question.variant for question in replay.asks)}) + 1
     before = answers[0]
     if not _same(before, again):
         return _untestable(claim, "the target answered differently for the same case", queries)

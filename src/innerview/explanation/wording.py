@@ -6,7 +6,7 @@ whatever its numbers are, has 25 words or fewer beside titles, and calls the out
 
 Fields: ``p`` quoted titles, ``that`` "that film" or "those films", ``noun`` and ``nouns``,
 ``move`` "falls to rank 14", ``after`` the rank, ``top`` "the top 10" or "first place", ``in_top``
-the same with "in", ``place`` "second", ``n`` how many parts.
+the same with "in", ``place`` "second", ``n`` how many parts, ``foil`` and ``added`` quoted titles.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["WAYS", "Split", "Ways", "plural"]
+__all__ = ["ANSWERS", "WAYS", "Split", "Ways", "plural"]
 
 Split = Literal["train", "held_out"]
 
@@ -151,6 +151,16 @@ WAYS: Mapping[str, Ways] = {
     ),
 }
 
+# Claims that answer a question rather than explain: one way each, as no prose is learned from them.
+ANSWERS: Mapping[str, str] = {
+    "CONTRAST": "Without {p}, {foil} comes ahead of it.",
+    "COUNTERFACTUAL removed": "Without {p}, it {move}.",
+    "COUNTERFACTUAL added": "With {added} added, it {move}.",
+    "COUNTERFACTUAL both": "With {added} instead of {p}, it {move}.",
+    "SIMILAR": "{p} is the {noun} most like it, by the target's own vectors.",
+    "SIMILAR next": "{p} is the {noun} {place} most like it, by the target's own vectors.",
+}
+
 # What a claim says without any measurement; for claims that were refuted or could not be tested.
 STATEMENTS: Mapping[str, str] = {
     "EVIDENCE": "{p} speaks for it most.",
@@ -159,6 +169,12 @@ STATEMENTS: Mapping[str, str] = {
     "SUFFICIENT": "With only {p} left, it stays {in_top}.",
     "ATTRIBUTE for": "The {n} {nouns} of {attribute} {value} speak for it.",
     "ATTRIBUTE against": "The {n} {nouns} of {attribute} {value} speak against it.",
+    "CONTRAST": "Without {p}, {foil} comes ahead of it.",
+    "COUNTERFACTUAL removed": "Without {p}, it is at rank {new_rank}.",
+    "COUNTERFACTUAL added": "With {added} added, it is at rank {new_rank}.",
+    "COUNTERFACTUAL both": "With {added} instead of {p}, it is at rank {new_rank}.",
+    "SIMILAR": "{p} is the {noun} most like it.",
+    "SIMILAR next": "{p} is the {noun} {place} most like it.",
     "UNDECIDED": "No single {noun} takes it out of {top}.",
 }
 
