@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, overload
 from innerview.alignment.cases import read_cases
 from innerview.alignment.labels import case_seed
 from innerview.alignment.prose import checked_claims, named_titles, prose_record
-from innerview.alignment.records import FORMS, Form, Record
+from innerview.alignment.records import FORMS, Form, Record, Text
 from innerview.alignment.tasks import Asker, Context
 from innerview.errors import CaseError
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import Evidence
 from innerview.explanation.explanation import Explanation, Explanations, FormAnswer
+from innerview.explanation.followup import Reply, answer_question
 from innerview.explanation.render import TitleIndex, check_prose, choose, render, wordings
 from innerview.explanation.verify import verify_many
 from innerview.targets.load import load_bundle
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["Explainer"]
 
 _BATCH = 32
+_FREE_TOKENS = 64
+"""Of an answer that is not checked."""
+_FORMS_OF_QUESTIONS = (
+    "Ask what if something had not been there or had been there too, why not something else, or "
+    "how something compares."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,23 @@ class Explainer:
         if len(wanted) != len(case):
             raise CaseError(f"{len(wanted)} outcomes for {len(case)} cases; give one per case")
         return Explanations(self._explain(list(case), wanted))
+
+    def ask(self, explanation: Explanation, question: str) -> Reply:
+        """Answer a follow-up question about an explanation; see ``Explanation.ask``.
+
+        Raises:
+            CaseError: the explanation is of another target's catalogue.
+        """
+        case = Case(explanation.case_id, explanation.parts)
+        reply = answer_question(question, case, explanation.outcome_id, self.target)
+        if reply.kind != "free":
+            return reply
+        if self.surrogate is None:
+            return replace(reply, text=_FORMS_OF_QUESTIONS)
+        asked = Record("chat", "behavior", case.case_id, case.parts, len(case.parts),
+                       (Text(question),), "?")  # fmt: skip
+        (said,) = self.surrogate.answer([asked], max_new_tokens=_FREE_TOKENS)
+        return replace(reply, text=str(said).strip())
 
     # -- one batch after another ----------------------------------------------------------------
 
@@ -333,4 +357,5 @@ class Explainer:
             provenance=provenance,
             answers={str(form): answer for form, answer in answers.items()},
             noun=outcomes.noun,
+            answerer=self.ask,
         )

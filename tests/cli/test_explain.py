@@ -109,3 +109,22 @@ def test_all_test_cases_go_to_a_file_once(run: Path) -> None:
     before = path.read_bytes()
     assert _invoke("explain", "--run", run).stdout == f"{path}\n"
     assert path.read_bytes() == before
+
+
+def test_chat_answers_line_by_line(run: Path) -> None:
+    user = _test_cases(run)[0]
+    first = Explanation.from_dict(
+        json.loads(_invoke("explain", "--run", run, "--user", user, "--json").stdout)
+    )
+    gone = first.title(first.parts[0])
+    lines = [f'what if I had not watched "{gone}"?', "", "how are you?", "quit", "not read"]
+    command = ["chat", "--run", str(run), "--user", user, "--json"]
+    done = CliRunner().invoke(app, command, input="\n".join(lines) + "\n")
+    assert done.exit_code == 0, done.stderr
+    explanation, changed, free = map(json.loads, done.stdout.splitlines())
+    assert explanation["case_id"] == user
+    assert changed["checked"] and changed["claims"][0]["parts"] == [first.parts[0]]
+    assert changed["claims"][0]["verdict"] == "verified"
+    assert not free["checked"]
+    text = CliRunner().invoke(app, command[:-1], input="\n".join(lines) + "\n").stdout
+    assert "[verified]" in text and "(unchecked) Ask what if" in text

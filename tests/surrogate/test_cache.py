@@ -58,7 +58,7 @@ def test_rows_of_a_cache_grow_apart_from_it() -> None:
     cache = empty_cache()
     cache.update(*torch.randn(2, 3, HEADS, 5, SIZE), 0)
     before = cache.layers[0].keys.clone()
-    side = rows_of(cache, [2, 0], torch.device("cpu"))
+    side = rows_of(cache, [2, 0])
     assert torch.equal(side.layers[0].keys, before[[2, 0]])
     side.update(*torch.randn(2, 2, HEADS, 1, SIZE), 0)
     assert torch.equal(cache.layers[0].keys, before) and side.get_seq_length() == 6

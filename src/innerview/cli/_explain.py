@@ -1,14 +1,21 @@
-"""``innerview explain``: one case to stdout, or all test cases into the run folder."""
+"""``innerview explain``: one case to stdout, or all test cases into the run folder; and
+``innerview chat``."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from innerview.cli import _options as opt
 from innerview.cli._progress import progress
+
+if TYPE_CHECKING:
+    from innerview.explanation.explanation import Explanation
+    from innerview.explanation.followup import Reply
 
 __all__ = ["add_to"]
 
@@ -16,6 +23,7 @@ __all__ = ["add_to"]
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(explain)
+    app.command()(chat)
 
 
 def explain(
@@ -54,3 +62,41 @@ def _explain_all(run: opt.Run, *, as_json: bool) -> None:
     with progress() as say:
         path = pipeline.explain(run, say, case_ids=wanted)
     typer.echo(json.dumps({"cases": len(wanted), "file": str(path)}) if as_json else str(path))
+
+
+def chat(
+    run: opt.Run,
+    user: Annotated[str, typer.Option(help="Whose outcome is explained.")],
+    item: Annotated[
+        str | None, typer.Option(help="The outcome to explain; without it the target's first.")
+    ] = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Explain one case, then answer questions about it, line by line.
+
+    "What if I had not watched X?", "and with Y?", "why not Z?", "compare it with Z" are asked of
+    the target and replayed; anything else the surrogate answers, marked as unchecked. Ends with the
+    input.
+    """
+    from innerview.explainer import Explainer
+
+    def show(one: Explanation | Reply) -> None:
+        typer.echo(json.dumps(one.to_dict(), ensure_ascii=False) if as_json else str(one))
+
+    explanation = Explainer.load(run)(user, outcome=item)
+    show(explanation)
+    for question in _lines():
+        show(explanation.ask(question))
+
+
+def _lines() -> Iterator[str]:
+    """Questions from a terminal or a pipe, until they end."""
+    asks = sys.stdin.isatty()
+    while True:
+        if asks:
+            typer.echo("> ", nl=False, err=True)
+        line = sys.stdin.readline()
+        if not line or line.strip() in ("quit", "exit"):
+            return
+        if line.strip():
+            yield line.strip()

@@ -6,17 +6,20 @@ A pure value. Knows no target and nothing of who wrote the claims or the prose.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from innerview.errors import CaseError
 from innerview.explanation.claims import CheckedClaim, Verdict, said_by
 from innerview.explanation.evidence import Evidence
 from innerview.explanation.render import describe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from innerview.explanation.followup import Reply
 
 __all__ = ["Explanation", "Explanations", "FormAnswer"]
 
@@ -74,6 +77,7 @@ class Explanation:
         titles: of the outcome, the parts, and every outcome in ``answers``.
         noun: what one part is called.
         answers: the surrogate's answers by form.
+        answerer: who answers further questions; None where it was read from a file.
     """
 
     case_id: str
@@ -91,6 +95,25 @@ class Explanation:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[str, FormAnswer] = field(default_factory=dict)
     noun: str = "item"
+    answerer: Callable[[Explanation, str], Reply] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    def ask(self, question: str) -> Reply:
+        """Answer a follow-up question: "what if I had not …?", "why not …?", "compare with …".
+
+        What fits these forms is asked of the target and replayed; anything else the surrogate
+        answers, unchecked.
+
+        Raises:
+            CaseError: the explanation was read from a file and knows no target.
+        """
+        if self.answerer is None:
+            raise CaseError(
+                f"the explanation of case {self.case_id!r} was read from a file and knows no "
+                "target; use Explainer.ask(explanation, question)"
+            )
+        return self.answerer(self, question)
 
     def title(self, any_id: str) -> str:
         """The title of a part or outcome; its id where none is known."""

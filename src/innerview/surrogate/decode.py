@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from innerview.surrogate.cache import empty_cache, rows_of
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Tree
 from innerview.surrogate.prompts import Encoded
@@ -327,8 +328,6 @@ class _Cache:
     """
 
     def __init__(self, model: SpliceModel, prompts: Sequence[Tree]) -> None:
-        from innerview.surrogate.cache import empty_cache
-
         self.model = model
         self.device = next(model.language_model.parameters()).device
         self.cache = empty_cache()
@@ -416,11 +415,9 @@ class _Cache:
 
     def _copy(self, rows: Sequence[int]) -> _Cache:
         """Some rows as a cache of their own; this one stays as it is."""
-        from innerview.surrogate.cache import rows_of
-
         side = copy.copy(self)
         chosen = torch.tensor(rows, device=self.device)
-        side.cache = rows_of(self.cache, rows, self.device)
+        side.cache = rows_of(self.cache, rows)
         side.attend = self.attend[chosen]
         side.next_position = self.next_position[chosen]
         return side
