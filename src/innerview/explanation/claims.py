@@ -12,7 +12,17 @@ from typing import Any, Literal
 
 from innerview.errors import CaseError
 
-__all__ = ["CLAIM_TYPES", "CheckedClaim", "Claim", "ClaimType", "Verdict", "said_by"]
+__all__ = [
+    "CLAIM_TYPES",
+    "ONE_PART",
+    "RANKS",
+    "STATED",
+    "CheckedClaim",
+    "Claim",
+    "ClaimType",
+    "Verdict",
+    "said_by",
+]
 
 ClaimType = Literal[
     "EVIDENCE", "NECESSARY", "SUFFICIENT", "CONTRAST", "ATTRIBUTE", "COUNTERFACTUAL", "SIMILAR",
@@ -35,7 +45,7 @@ CLAIM_TYPES: tuple[ClaimType, ...] = (
 # be missing where there are parts), the outcome is at that rank. SIMILAR: of all parts, this one's
 # vector is the rank-th nearest to the outcome's, by the angle. UNDECIDED: no single part's removal
 # takes it out of the top k.
-_STATED: Mapping[ClaimType, frozenset[str]] = {
+STATED: Mapping[ClaimType, frozenset[str]] = {
     "EVIDENCE": frozenset({"rank"}),
     "NECESSARY": frozenset({"leaves_top"}),
     "SUFFICIENT": frozenset({"stays_in_top"}),
@@ -46,8 +56,8 @@ _STATED: Mapping[ClaimType, frozenset[str]] = {
     "UNDECIDED": frozenset({"stays_in_top"}),
 }
 
-_RANKS = frozenset({"rank", "leaves_top", "stays_in_top", "new_rank"})
-_ONE_PART = ("EVIDENCE", "SIMILAR")
+RANKS = frozenset({"rank", "leaves_top", "stays_in_top", "new_rank"})
+ONE_PART = ("EVIDENCE", "SIMILAR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +83,15 @@ class Claim:
     source: str = "evidence"
 
     def __post_init__(self) -> None:
-        if self.type not in _STATED:
+        if self.type not in STATED:
             raise CaseError(f"unknown claim type {self.type!r}; known: {', '.join(CLAIM_TYPES)}")
-        missing = _STATED[self.type] - set(self.stated)
+        missing = STATED[self.type] - set(self.stated)
         if missing:
             raise CaseError(f"a {self.type} claim must state {', '.join(sorted(missing))}")
         adds = self.type == "COUNTERFACTUAL" and "added" in self.stated
         if bool(self.parts) == (self.type == "UNDECIDED") and not adds:
             raise CaseError(f"a {self.type} claim cannot have {len(self.parts)} parts")
-        if self.type in _ONE_PART and len(self.parts) != 1:
+        if self.type in ONE_PART and len(self.parts) != 1:
             raise CaseError(
                 f"{self._with_article()} claim is about one part, not {len(self.parts)}"
             )
@@ -94,7 +104,7 @@ class Claim:
                 raise CaseError(f"a claim's {name} is {self.stated[name]!r}; expected an id")
         if self.stated.get("direction", "for") not in ("for", "against"):
             raise CaseError("an ATTRIBUTE claim's direction is 'for' or 'against'")
-        for name in _STATED[self.type] & _RANKS:
+        for name in STATED[self.type] & RANKS:
             value = self.stated[name]
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise CaseError(f"a claim's {name} is {value!r}; expected a whole number from 1 up")
