@@ -50,6 +50,19 @@ def test_a_new_case_can_be_given(explainer: Explainer) -> None:
     assert explainer(Case("new", ("i0", "i1"))).case_id == "new"
 
 
+def test_smallest_sets_and_shapley_values_of_a_case_by_id(explainer: Explainer) -> None:
+    one = explainer("c0")
+    found = explainer.smallest_set("c0")
+    assert found.proved and found.found is not None and set(found.found.parts) <= set(one.parts)
+    assert found.found.rank_after > 1
+    kept = explainer.smallest_set("c0", one.outcome_id, keep=True)
+    assert kept.proved and (kept.found is None or kept.found.rank_after == 1)
+    values = explainer.shapley("c0")
+    assert values.parts == one.parts and max(values.errors) == 0
+    assert values.base + sum(values.values) == pytest.approx(one.score, abs=1e-4)
+    assert values == explainer.shapley(Case("c0", one.parts), one.outcome_id)
+
+
 @pytest.mark.parametrize(
     ("case", "outcome", "message"),
     [

@@ -19,6 +19,8 @@ from innerview.explanation.evidence import Evidence
 from innerview.explanation.explanation import Explanation, Explanations, FormAnswer
 from innerview.explanation.followup import Reply, answer_question
 from innerview.explanation.render import TitleIndex, check_prose, choose, render, wordings
+from innerview.explanation.sets import Smallest, smallest_set
+from innerview.explanation.shapley import Shapley, shapley_values
 from innerview.explanation.verify import verify_many
 from innerview.targets.load import load_bundle
 from innerview.targets.protocol import Case, Target, top_outcomes
@@ -148,6 +150,43 @@ class Explainer:
                        (Text(question),), "?")  # fmt: skip
         (said,) = self.surrogate.answer([asked], max_new_tokens=_FREE_TOKENS)
         return replace(reply, text=str(said).strip())
+
+    def shapley(
+        self, case: str | Case, outcome: str | None = None, *, budget: int = 2000, seed: int = 0
+    ) -> Shapley:
+        """Shapley values of a case's parts; see ``shapley_values``.
+
+        Args:
+            case: a case or the id of a known one.
+            outcome: by default what the target puts first.
+            budget: most cases to score; it pays for exact values of ten parts.
+            seed: of the random orders, where there are more.
+
+        Raises:
+            CaseError: an id is unknown, or there is nothing to leave out.
+        """
+        ((known, own),) = self._with_outcomes([self._recent(case)], [outcome])
+        return shapley_values(known, own, self.target, budget=budget, seed=seed)
+
+    def smallest_set(
+        self,
+        case: str | Case,
+        outcome: str | None = None,
+        *,
+        top: int = 1,
+        keep: bool = False,
+        budget: int = 2000,
+    ) -> Smallest:
+        """The smallest set whose removal takes an outcome out of a top, or that alone keeps it in.
+
+        Explanations find such sets greedily, with a few queries; this one tries all sets of a size
+        before any of the next, as far as the budget goes. See ``sets.smallest_set``.
+
+        Raises:
+            CaseError: an id is unknown, or there is nothing to leave out.
+        """
+        ((known, own),) = self._with_outcomes([self._recent(case)], [outcome])
+        return smallest_set(known, own, self.target, top=top, keep=keep, budget=budget)
 
     # -- one batch after another ----------------------------------------------------------------
 

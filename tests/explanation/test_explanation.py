@@ -16,6 +16,7 @@ from innerview.explanation.explanation import Explanation, Explanations, FormAns
 from innerview.explanation.grounded import claims_from
 from innerview.explanation.page import card_view, render_page
 from innerview.explanation.render import render
+from innerview.explanation.shapley import shapley_values
 from innerview.explanation.verify import verify_many
 from innerview.targets.protocol import Case
 
@@ -144,6 +145,19 @@ def test_shap_values_add_up_to_the_score(explanation: Explanation) -> None:
     assert list(values.values) == [5.0, 3.0, 1.0, -2.0]
     assert values.base_values + values.values.sum() == explanation.score
     assert list(values.feature_names) == [f"Part Number {i}" for i in range(4)]
+
+
+def test_shapley_values_are_shown_with_their_own_base(
+    explanation: Explanation, films: PaperTarget, case: Case
+) -> None:
+    pytest.importorskip("shap")
+    shapley = shapley_values(case, "o0", films)
+    values = explanation.to_shap(shapley)
+    assert values.base_values == 1.75
+    assert values.base_values + values.values.sum() == pytest.approx(explanation.score, abs=1e-5)
+    other = shapley_values(Case("c", ("p0", "p1")), "o0", films)
+    with pytest.raises(CaseError, match="not of case 'user-1'"):
+        explanation.to_shap(other)
 
 
 def test_shap_bar_plot_accepts_it(explanation: Explanation) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from innerview.explanation.followup import Reply
+    from innerview.explanation.shapley import Shapley
 
 __all__ = ["Explanation", "Explanations", "FormAnswer"]
 
@@ -196,15 +197,18 @@ class Explanation:
 
         return plot_effects(self, ax)
 
-    def to_shap(self) -> Any:
+    def to_shap(self, shapley: Shapley | None = None) -> Any:
         """A ``shap.Explanation``, so that SHAP's plots work; see ``plots.shap_explanation``.
+
+        Args:
+            shapley: values to show instead of leave-one-out effects.
 
         Raises:
             MissingExtraError: shap is not installed.
         """
         from innerview.explanation.plots import shap_explanation
 
-        return shap_explanation(self)
+        return shap_explanation(self, shapley)
 
 
 class Explanations(Sequence[Explanation]):

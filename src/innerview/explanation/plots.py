@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from innerview.explanation.explanation import Explanation
+    from innerview.explanation.shapley import Shapley
 
 __all__ = ["plot_effects", "shap_explanation"]
 
@@ -57,27 +58,34 @@ def plot_effects(explanation: Explanation, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def shap_explanation(explanation: Explanation) -> Any:
-    """The leave-one-out effects as a ``shap.Explanation`` of one case.
+def shap_explanation(explanation: Explanation, shapley: Shapley | None = None) -> Any:
+    """The leave-one-out effects, or Shapley values, as a ``shap.Explanation`` of one case.
 
     ``values`` are what each part carries (the score lost without it). ``base_values`` is the score
     less their sum, so that SHAP's bars start and end where its plots expect; for an additive
-    target that is the score of a case without parts. The values are leave-one-out effects, not
-    Shapley values: where parts stand in for one another they are smaller.
+    target that is the score of a case without parts. Leave-one-out effects are no Shapley values:
+    where parts stand in for one another they are smaller. With Shapley values of the same case and
+    outcome (``Explainer.shapley``), these are shown with their own base.
 
     Raises:
-        CaseError: nothing was measured.
+        CaseError: nothing was measured, or the Shapley values are of other parts.
         MissingExtraError: shap is not installed.
     """
     try:
         import shap
     except ImportError as error:
         raise MissingExtraError("shap", "plot") from error
-    parts, carried = _carried(explanation)
+    if shapley is None:
+        parts, carried = _carried(explanation)
+        base = float(explanation.score - carried.sum())
+    else:
+        parts, carried, base = list(shapley.parts), np.array(shapley.values), shapley.base
+        if set(parts) != set(explanation.parts):
+            raise CaseError(f"the Shapley values are not of case {explanation.case_id!r}")
     titles = [explanation.title(part) for part in parts]
     return shap.Explanation(
         values=carried,
-        base_values=float(explanation.score - carried.sum()),
+        base_values=base,
         data=np.array(titles, dtype=object),
         feature_names=titles,
     )
