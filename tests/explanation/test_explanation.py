@@ -139,6 +139,19 @@ def test_plot_has_a_bar_for_each_part_and_draws_any_title(films: PaperTarget, ca
     axes.figure.canvas.draw()
 
 
+def test_the_ladder_shows_every_rank_that_was_measured(
+    explanation: Explanation,
+) -> None:
+    pytest.importorskip("matplotlib").use("agg")
+    axes = explanation.plot(kind="ranks")
+    rungs = [label.get_text() for label in axes.get_yticklabels()]
+    assert rungs[-1] == "as it is" and len(rungs) >= 1 + len(explanation.parts)
+    shown = {int(text.get_text()) for text in axes.texts}
+    assert explanation.evidence is not None
+    assert shown >= {e.rank_after for e in explanation.evidence.leave_out} | {explanation.rank}
+    axes.figure.canvas.draw()
+
+
 def test_shap_values_add_up_to_the_score(explanation: Explanation) -> None:
     pytest.importorskip("shap")
     values = explanation.to_shap()

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from innerview.errors import CaseError
 from innerview.explanation.claims import CheckedClaim, Verdict, said_by
@@ -187,15 +187,18 @@ class Explanation:
         """One self-contained page, which is also written to ``path`` if given."""
         return Explanations([self]).to_html(path)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Bars of what each part carries; see ``plots.plot_effects``.
+    def plot(
+        self, ax: Axes | None = None, *, kind: Literal["effects", "ranks"] = "effects"
+    ) -> Axes:
+        """Bars of what each part carries, or a ladder of ranks without each; see
+        ``plots.plot_effects`` and ``plots.plot_ranks``.
 
         Raises:
             MissingExtraError: matplotlib is not installed.
         """
-        from innerview.explanation.plots import plot_effects
+        from innerview.explanation.plots import plot_effects, plot_ranks
 
-        return plot_effects(self, ax)
+        return (plot_effects if kind == "effects" else plot_ranks)(self, ax)
 
     def to_shap(self, shapley: Shapley | None = None) -> Any:
         """A ``shap.Explanation``, so that SHAP's plots work; see ``plots.shap_explanation``.

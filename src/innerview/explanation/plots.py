@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from innerview.explanation.explanation import Explanation
     from innerview.explanation.shapley import Shapley
 
-__all__ = ["plot_effects", "shap_explanation"]
+__all__ = ["plot_effects", "plot_ranks", "shap_explanation"]
 
 _FOR, _AGAINST = "#2f6f9f", "#c2672d"
 _ROW_INCHES, _WIDTH_INCHES, _LONGEST_LABEL = 0.34, 7.0, 40
@@ -50,12 +50,76 @@ def plot_effects(explanation: Explanation, ax: Axes | None = None) -> Axes:
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(f"score lost without that {explanation.noun}")
-    # Titles are data: a pair of dollar signs in one is not a formula.
+    _name(ax, explanation)
+    return ax
+
+
+def plot_ranks(explanation: Explanation, ax: Axes | None = None) -> Axes:
+    """A ladder of ranks: where the outcome stands as it is, and where without each part, without
+    the set that is decisive, and with only the parts that are enough.
+
+    Best rank at the right, on a logarithmic scale; the dashed line is the rank as it is.
+
+    Raises:
+        CaseError: nothing was measured.
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot") from error
+    rungs = _rungs(explanation)
+    if ax is None:
+        height = 1.1 + _ROW_INCHES * len(rungs)
+        _, ax = plt.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    for at, (_, rank) in enumerate(rungs):
+        color = _FOR if rank > explanation.rank else _AGAINST if rank < explanation.rank else "0.4"
+        ax.plot([explanation.rank, rank], [at, at], color=color, linewidth=2)
+        ax.plot([rank], [at], "o", color=color)
+        ax.annotate(
+            f"{rank}",
+            (rank, at),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
+    ax.axvline(explanation.rank, color="0.5", linewidth=0.8, linestyle="--")
+    ax.set_xscale("log")
+    ax.invert_xaxis()
+    ax.margins(x=0.1, y=0.08)
+    ax.set_yticks(range(len(rungs)), [label for label, _ in rungs])
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xticks([], minor=True)
+    ax.set_xticks([])  # every point says its rank
+    ax.set_xlabel("rank, better to the right")
+    _name(ax, explanation)
+    return ax
+
+
+def _rungs(explanation: Explanation) -> list[tuple[str, int]]:
+    """(what is changed, rank then), lowest rung first."""
+    _carried(explanation)  # refuses what was not measured
+    evidence = explanation.evidence
+    assert evidence is not None
+    singles = [(e.part, e.rank_after) for e in evidence.leave_out if e.rank_after is not None]
+    singles.sort(key=lambda one: one[1])
+    rungs = [(f"without {_short(explanation.title(part))}", rank) for part, rank in singles]
+    for words, chosen in (("without", evidence.necessary), ("only", evidence.keep_only)):
+        if chosen is not None and (words == "only" or len(chosen.parts) > 1):
+            first = _short(explanation.title(chosen.parts[0]))
+            more = f" and {len(chosen.parts) - 1} more" if len(chosen.parts) > 1 else ""
+            rungs.append((f"{words} {first}{more}", chosen.rank_after))
+    return [*rungs, ("as it is", evidence.rank)]
+
+
+def _name(ax: Axes, explanation: Explanation) -> None:
+    """Head the picture. Titles are data: a pair of dollar signs in one is not a formula."""
     title = _short(explanation.title(explanation.outcome_id))
     ax.set_title(f"{title}: rank {explanation.rank}", loc="left", parse_math=False)
     for label in ax.get_yticklabels():
         label.set_parse_math(False)
-    return ax
 
 
 def shap_explanation(explanation: Explanation, shapley: Shapley | None = None) -> Any:
