@@ -115,7 +115,7 @@ class Respondent:
         A language model judges better than it names, and has understood more than it says. So
         rankings are orders of judgements, as in the interest task, and with a memory retrieval
         gives the outcomes that fit what was understood of the case; the part that matters most is
-        the one which, kept alone, fits the outcome best; and a slot stands for the outcome whose
+        the one without which the outcome fits worst; and a slot stands for the outcome whose
         title is understood to mean the same. Without a memory, titles are named by beam search
         and weighed by judgements, and parts are judged.
         """
@@ -150,8 +150,8 @@ class Respondent:
 
     def _understood(self, records: Sequence[Record]) -> dict[int, Any]:
         """By place, what needs no words to be found: the outcomes that fit a case best, the part
-        that fits an outcome best, and the outcomes that slots stand for. Nothing without a
-        memory."""
+        without which an outcome fits worst, and the outcomes that slots stand for. Nothing without
+        a memory."""
         if not self.memory.edits:
             return {}
         reader, found = self.understanding, dict[int, Any]()
@@ -162,16 +162,18 @@ class Respondent:
             found |= zip(asked, best, strict=True)
         asked = [i for i, r in enumerate(records) if r.task == "attribution"]
         if asked:
-            questions = [self._judgements(records[i], None) for i in asked]
-            fit = iter(reader.fit_of([q for own in questions for q in own]))
-            for i, own in zip(asked, questions, strict=True):
-                found[i] = self._verdict(records[i], None, [next(fit) for _ in own])
+            left_out = [self._without_each(records[i]) for i in asked]
+            fit = iter(reader.fit_of([q for own in left_out for q in own]))
+            for i, own in zip(asked, left_out, strict=True):
+                lost = [-next(fit) for _ in own]
+                parts = _distinct_parts(records[i])
+                found[i] = _best_first(zip(parts, lost, strict=True))[0] if lost else parts[0]
         asked = [i for i, r in enumerate(records) if r.task in named]
         if asked and reader.reads_titles:
-            questions = [self._sayings(records[i]) for i in asked]
-            meant = iter(reader.meant([q for own in questions for q in own]))
-            for i, own in zip(asked, questions, strict=True):
-                found[i] = _named(records[i], [next(meant) for _ in own])
+            sayings = [self._sayings(records[i]) for i in asked]
+            meant = iter(reader.meant([q for said in sayings for q in said]))
+            for i, said in zip(asked, sayings, strict=True):
+                found[i] = _named(records[i], [next(meant) for _ in said])
         return found
 
     @property
@@ -188,6 +190,21 @@ class Respondent:
         if record.task != "history":
             return [record]
         return self._askers[record.heldout_phrasing].namings(record, _distinct_parts(record))
+
+    def _without_each(self, record: Record) -> list[Record]:
+        """Whether an outcome is of interest to a case without each of its parts; nothing, where
+        that would leave none."""
+        parts, outcome = _distinct_parts(record), [record.label["outcome"]]
+        if len(parts) < 2:
+            return []
+        asker = self._askers[record.heldout_phrasing]
+        return [
+            question
+            for part in parts
+            for question in asker.judgements(
+                record, outcome, parts=[p for p in record.parts[: record.visible] if p != part]
+            )
+        ]
 
     def _judgements(
         self, record: Record, named: Sequence[tuple[str, float]] | None
