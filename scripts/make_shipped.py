@@ -2,10 +2,10 @@
 
     python scripts/make_shipped.py runs/shipped
 
-Seeded. What ships was made on a GPU: some minutes, and half an hour for the evaluation on two
-cores. Without one it takes about an hour on two cores that multiply bfloat16 in hardware, several
-times that on others, and a surrogate comes out that has seen a sixth as much. Killed, it goes on
-where it stopped. The last step copies what the demo needs into the package.
+Seeded. What ships was made on two cores that multiply bfloat16 in hardware: half an hour, and a
+quarter for the evaluation; several times that on others. On a GPU it takes some minutes, and the
+surrogate sees six times as many examples. Killed, it goes on where it stopped. The last step copies
+what the demo needs into the package.
 """
 
 from __future__ import annotations
