@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +124,24 @@ def test_what_was_learned_is_kept_with_the_memory(
     other.memorize(_rows(other, groups), kept=kept, compared=asked)
     assert torch.equal(one.memory.weights, other.memory.weights)
     assert one.memory.weights.shape == (len(FORMS), 2 * (len(one.memory.places) // 4))
+
+
+def test_the_strongest_part_is_the_one_without_which_the_outcome_fits_worst(
+    remembering: Surrogate, groups: list[list[Record]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [r for g in groups for r in g if r.task == "attribution"][:6]
+    reader = remembering.respondent.understanding
+    carried: dict[str, float] = {}
+
+    def fit_of(questions: Sequence[Record]) -> list[float]:
+        return [sum(carried[part] for part in q.parts[: q.visible]) for q in questions]
+
+    monkeypatch.setattr(reader, "fit_of", fit_of)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(remembering.target.parts))
+        carried |= dict(zip(remembering.target.parts.ids, map(float, order), strict=True))
+        for record, said in zip(asked, remembering.answer(asked), strict=True):
+            assert said == max(record.parts[: record.visible], key=carried.__getitem__)
+    alone = replace(asked[0], parts=asked[0].parts[:1], visible=1)
+    monkeypatch.setattr(reader, "fit_of", lambda questions: [0.0] * len(questions))
+    assert remembering.answer([alone]) == [alone.parts[0]]
