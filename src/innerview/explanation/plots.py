@@ -31,15 +31,9 @@ def plot_effects(explanation: Explanation, ax: Axes | None = None) -> Axes:
         CaseError: nothing was measured.
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot") from error
     parts, carried = _carried(explanation)
     ranks = {e.part: e.rank_after for e in explanation.evidence.leave_out}  # type: ignore[union-attr]
-    if ax is None:
-        height = 1.1 + _ROW_INCHES * len(parts)
-        _, ax = plt.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    ax = _axes(len(parts), ax)
     order = np.argsort(carried, kind="stable")
     values = carried[order]
     bars = ax.barh(range(len(order)), values, color=np.where(values >= 0, _FOR, _AGAINST))
@@ -64,14 +58,8 @@ def plot_ranks(explanation: Explanation, ax: Axes | None = None) -> Axes:
         CaseError: nothing was measured.
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot") from error
     rungs = _rungs(explanation)
-    if ax is None:
-        height = 1.1 + _ROW_INCHES * len(rungs)
-        _, ax = plt.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    ax = _axes(len(rungs), ax)
     for at, (_, rank) in enumerate(rungs):
         color = _FOR if rank > explanation.rank else _AGAINST if rank < explanation.rank else "0.4"
         ax.plot([explanation.rank, rank], [at, at], color=color, linewidth=2)
@@ -112,6 +100,18 @@ def _rungs(explanation: Explanation) -> list[tuple[str, int]]:
             more = f" and {len(chosen.parts) - 1} more" if len(chosen.parts) > 1 else ""
             rungs.append((f"{words} {first}{more}", chosen.rank_after))
     return [*rungs, ("as it is", evidence.rank)]
+
+
+def _axes(n: int, ax: Axes | None) -> Axes:
+    """Those given, or new ones with room for n rows."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot") from error
+    if ax is None:
+        height = 1.1 + _ROW_INCHES * n
+        _, ax = plt.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    return ax
 
 
 def _name(ax: Axes, explanation: Explanation) -> None:
