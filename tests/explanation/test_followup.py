@@ -107,6 +107,11 @@ def test_nothing_is_claimed_of_a_target_that_cannot_be_replayed(
 ) -> None:
     reply = _ask("without Part Number 0", case, able(films, deterministic=False))
     assert {c.verdict for c in reply.claims} == {"untestable"}
+    assert "First would be" not in reply.text
+    used = films.queries.used
+    deaf = _ask("without Part Number 0", case, able(films, rescoring=False))
+    assert "cannot score a changed case" in deaf.text and not deaf.claims
+    assert films.queries.used == used
 
 
 def test_names_that_nobody_knows_and_questions_of_no_form(films: PaperTarget, case: Case) -> None:

@@ -67,7 +67,7 @@ def ask(
     for number, question in enumerate(questions):
         by_variant[question.variant].append(number)
     variants = list(by_variant)
-    size = max(1, min(batch_size, _MAX_VALUES // max(1, len(target.outcomes))))
+    size = _at_once(target, batch_size)
     answers: dict[int, Answer] = {}
     for start in range(0, len(variants), size):
         batch = variants[start : start + size]
@@ -90,7 +90,7 @@ def first_outcomes(
     Raises:
         CaseError, TargetQueryError: as in ``ask``.
     """
-    size = max(1, min(batch_size, _MAX_VALUES // max(1, len(target.outcomes))))
+    size = _at_once(target, batch_size)
     found: list[str] = []
     for start in range(0, len(pairs), size):
         batch = pairs[start : start + size]
@@ -100,6 +100,11 @@ def first_outcomes(
             for (case, _), row in zip(batch, scores, strict=True)
         ]
     return found
+
+
+def _at_once(target: Target, batch_size: int) -> int:
+    """Cases whose scores are held together."""
+    return max(1, min(batch_size, _MAX_VALUES // max(1, len(target.outcomes))))
 
 
 def _scores(target: Target, batch: Sequence[Case]) -> FloatArray:

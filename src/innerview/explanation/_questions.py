@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -178,8 +178,3 @@ def _capitals(text: str) -> str:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.casefold() for word in _WORD.findall(text))
-
-
-def titles_of(catalogue: Catalogue, ids: Iterable[str]) -> Mapping[str, str]:
-    """Titles by id."""
-    return {one: catalogue.title(one) for one in ids}

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from innerview.errors import CaseError
-from innerview.explanation.claims import CheckedClaim, Verdict, said_by
+from innerview.explanation.claims import CheckedClaim, Verdict
 from innerview.explanation.evidence import Evidence
-from innerview.explanation.render import describe
+from innerview.explanation.render import receipt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,15 +138,8 @@ class Explanation:
     def __str__(self) -> str:
         """The prose, and below it each claim with its verdict and what was measured."""
         named = {one: self.title(one) for c in self.claims for one in c.claim.named}
-        lines = [self.text]
-        for checked in self.claims:
-            line = describe(checked, named, noun=self.noun)
-            line = line.removesuffix(f" [{checked.verdict}]")
-            why = f" ({checked.reason})" if checked.reason else ""
-            who = said_by(checked.claim.source)
-            line = f"{who}: {line}" if who else line
-            lines.append(f"{f'[{checked.verdict}]':<13}{line}{why}")
-        return "\n".join(lines)
+        receipts = (receipt(checked, named, noun=self.noun) for checked in self.claims)
+        return "\n".join([self.text, *receipts])
 
     def to_dict(self) -> dict[str, Any]:
         """The wire form: one JSON object."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from innerview.explanation._ask import Answer, Question, ask, first_outcomes
-from innerview.explanation._questions import Asked, Kind, Titles, read_question, titles_of
+from innerview.explanation._questions import Asked, Kind, Titles, read_question
 from innerview.explanation.claims import CheckedClaim, Claim
-from innerview.explanation.render import describe, render_claim
+from innerview.explanation.render import receipt, render_claim
 from innerview.explanation.verify import verify_many
 from innerview.explanation.wording import plural
 from innerview.targets.protocol import Case, Target, blocked_rows
@@ -53,13 +53,9 @@ class Reply:
 
     def __str__(self) -> str:
         """The words, and below them each claim with its verdict."""
-        lines = [self.text if self.checked or self.kind != "free" else f"(unchecked) {self.text}"]
-        for checked in self.claims:
-            line = describe(checked, self.titles, noun=self.noun)
-            line = line.removesuffix(f" [{checked.verdict}]")
-            why = f" ({checked.reason})" if checked.reason else ""
-            lines.append(f"{f'[{checked.verdict}]':<13}{line}{why}")
-        return "\n".join(lines)
+        text = f"(unchecked) {self.text}" if self.kind == "free" else self.text
+        receipts = (receipt(checked, self.titles, noun=self.noun) for checked in self.claims)
+        return "\n".join([text, *receipts])
 
     def to_dict(self) -> dict[str, Any]:
         """The wire form: one JSON object."""
@@ -121,21 +117,19 @@ class _Talk:
     def _nouns(self) -> str:
         return plural(self.target.outcomes.noun)
 
-    def _quoted(self, one: str) -> str:
+    def _title(self, one: str) -> str:
         catalogue = self.target.outcomes if one in self.target.outcomes.index else self.target.parts
-        return f'"{catalogue.title(one)}"'
+        return catalogue.title(one)
+
+    def _quoted(self, one: str) -> str:
+        return f'"{self._title(one)}"'
 
     def _reply(self, kind: Kind, sentences: Sequence[str], claims: Sequence[Claim]) -> Reply:
         """The sentences, then what the claims say, which are replayed."""
         checked = verify_many([(claim, self.case) for claim in claims], self.target)
-        outcomes, parts = self.target.outcomes, self.target.parts
-        known = titles_of(parts, (i for c in claims for i in c.named if i in parts.index))
-        known = {
-            **known,
-            **titles_of(
-                outcomes, (i for c in claims for i in (c.outcome, *c.named) if i in outcomes.index)
-            ),
-        }
+        outcomes = self.target.outcomes
+        named = {one for claim in claims for one in (claim.outcome, *claim.named)}
+        known = {one: self._title(one) for one in named}
         said = [render_claim(one, known, noun=outcomes.noun) for one in checked]
         text = " ".join([*sentences, *dict.fromkeys(said)])
         return Reply(self.question, kind, text, tuple(checked), known, outcomes.noun)
@@ -163,6 +157,9 @@ class _Talk:
         ][:1]
         if not removed and not added:
             return self._reply("change", [*remarks, "So nothing changes."], [])
+        if not self.target.capabilities.rescoring:
+            text = "The target cannot score a changed case, so this cannot be tested."
+            return self._reply("change", [*remarks, text], [])
         left = self.case.without(removed).parts
         if not left and not added:
             return self._reply("change", [*remarks, "Nothing would be left to go by."], [])
@@ -184,7 +181,8 @@ class _Talk:
         if first != self.outcome and removed and not added and before.rank == 1:
             claims.append(Claim("CONTRAST", self.outcome, removed, {"foil": first}))
         reply = self._reply("change", remarks, claims)
-        if first == self.outcome or len(claims) > 1:
+        sure = all(checked.verdict == "verified" for checked in reply.claims)
+        if not sure or first == self.outcome or len(claims) > 1:
             return reply
         return replace(reply, text=f"{reply.text} First would be {self._quoted(first)}.")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from zlib import crc32
 
-from innerview.explanation.claims import CheckedClaim, Claim
+from innerview.explanation.claims import CheckedClaim, Claim, said_by
 from innerview.explanation.prose import ProseCheck, TitleIndex, check_prose
 from innerview.explanation.wording import ANSWERS, STATEMENTS, WAYS, Split, plural
 
@@ -21,6 +21,7 @@ __all__ = [
     "choose",
     "describe",
     "listing",
+    "receipt",
     "render",
     "render_claim",
     "statement",
@@ -189,6 +190,14 @@ def describe(checked: CheckedClaim, titles: Mapping[str, str], *, noun: str = "i
     if "rank_after" in checked.measured:
         line += f": rank {checked.measured['rank_before']} -> {checked.measured['rank_after']}"
     return line if checked.verdict == "verified" else f"{line} [{checked.verdict}]"
+
+
+def receipt(checked: CheckedClaim, titles: Mapping[str, str], *, noun: str = "item") -> str:
+    """One line for a reader: the verdict, who says it, what, and the number against it."""
+    line = describe(checked, titles, noun=noun).removesuffix(f" [{checked.verdict}]")
+    who = said_by(checked.claim.source)
+    why = f" ({checked.reason})" if checked.reason else ""
+    return f"{f'[{checked.verdict}]':<13}{f'{who}: ' if who else ''}{line}{why}"
 
 
 def listing(
