@@ -12,7 +12,7 @@ from innerview.files import BLANK_SEAL, is_sealed, seal, sha256_of
 
 __all__ = ["VERSION", "read_manifest", "sealed_manifest"]
 
-VERSION = 4
+VERSION = 5
 """4: a memory looks titles up by keys."""
 
 

@@ -34,6 +34,7 @@ from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
 from innerview.surrogate.recall import RECALLED, Recall
 from innerview.surrogate.streams import Stream
+from innerview.surrogate.vectors import KINDS
 
 __all__ = [
     "Edit",
@@ -48,7 +49,8 @@ __all__ = [
     "memory_to_tensors",
     "n_numbers",
     "n_places",
-    "read_numbers",
+    "read_cases",
+    "read_mentions",
     "reserve",
 ]
 
@@ -79,8 +81,9 @@ class Memory:
         edits: in the order in which they were made; none where nothing was written.
         explained: how much of the vectors' variance is explained where nothing was fitted.
         places: (n, h) float32, the directions of the hidden state that are written to.
-        weights: (F, 2c) float32, per form, from products of case and mention, and from the mention,
-            to how well they fit; learned anew for what is read (``understanding.py``).
+        weights: (F, 4c) float32, per form, how well a case and a mention fit: of their products,
+            of the mention, of how both grow with the mention, and of the mention by itself; learned
+            anew for what is read (``understanding.py``).
         unit: (1,) float32, length of one standard deviation of a written number.
         recall: of titles, beside the feed-forward part of the first layer that writes; None where
             nothing was written, or no titles were told.
@@ -181,7 +184,7 @@ def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
     if not tensors:
         return Memory()
     n, shape = len(tensors["places"]), tuple(tensors["weights"].shape)
-    if shape != (len(FORMS), 2 * n_numbers(n)) or n != n_places(n_numbers(n)):
+    if shape != (len(FORMS), 4 * n_numbers(n)) or n != n_places(n_numbers(n)):
         raise RuntimeError(f"{n} places do not go with weights of shape {shape}")
     own = (name for name in tensors if name not in _NUMBERS and not name.startswith("recall."))
     stems = sorted({name.rpartition(".")[0] for name in own})
@@ -223,20 +226,47 @@ def base_linear(module: Any) -> Any:
 
 
 @torch.inference_mode()
-def read_numbers(model: SpliceModel, memory: Memory, batch: Batch, spots: Tensor) -> Tensor:
-    """(N, 2n) what a surrogate has understood at some positions (N, 2): the case it is in, and what
-    was mentioned right before, in standard units.
+def read_cases(model: SpliceModel, memory: Memory, batch: Batch, spots: Tensor) -> Tensor:
+    """(N, c) the case that a surrogate has understood at some positions (N, 2), in standard units.
 
     Read where the memory has been written and training has changed nothing yet; the layers above
     are not run.
     """
-    layers = model.causal.model.layers
-    stream = Stream(model, batch, 0)
-    for layer in layers[: last_mention(len(layers)) + 3]:
-        stream.run(layer, layer)
     at = Places.of(memory.places, n_numbers(len(memory.places)))
-    states = stream.hidden[spots[:, 0], spots[:, 1]].float().cpu()
-    return states @ torch.cat([at.case, at.before]).T / memory.unit
+    last = last_mention(len(model.causal.model.layers)) + 2
+    return _states(model, batch, spots, upto=last) @ at.case.T / memory.unit
+
+
+@torch.inference_mode()
+def read_mentions(model: SpliceModel, memory: Memory, batch: Batch, spots: Tensor) -> Tensor:
+    """(N, c) what was mentioned last before some positions (N, 2), as a surrogate has understood
+    it, in standard units.
+
+    Read where the mention ends, as soon as titles are recalled: a norm stands between there and
+    where it is handed on, and changes lengths by some percent, which are much of what tells the
+    best outcome from the next.
+    """
+    assert model.projectors is not None
+    at = Places.of(memory.places, n_numbers(len(memory.places)))
+    ends = _last_mentions(batch, spots)
+    states = _states(model, batch, ends, upto=first_mention(len(model.causal.model.layers)))
+    return states @ (at.mention / memory.unit + at.slot / model.projectors.straight_unit).T
+
+
+def _states(model: SpliceModel, batch: Batch, spots: Tensor, *, upto: int) -> Tensor:
+    """(N, h) float32, the hidden states behind a layer."""
+    stream = Stream(model, batch, 0)
+    for layer in model.causal.model.layers[: upto + 1]:
+        stream.run(layer, layer)
+    return stream.hidden[spots[:, 0], spots[:, 1]].float().cpu()
+
+
+def _last_mentions(batch: Batch, spots: Tensor) -> Tensor:
+    """(N, 2) where the last mention of a part or outcome before each of some positions ends."""
+    told = batch.anchor_positions[batch.anchor_kinds != KINDS.index("case")]
+    column = torch.full_like(batch.input_ids, -1)
+    column[told.unbind(1)] = told[:, 1]
+    return torch.stack([spots[:, 0], column.cummax(1).values[spots.unbind(1)]], dim=1)
 
 
 def first_mention(n_layers: int) -> int:

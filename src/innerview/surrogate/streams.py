@@ -128,6 +128,12 @@ class Stream:
         wanted = self.batch.slot_kinds.new_tensor(kinds)
         return self.batch.slot_positions[torch.isin(self.batch.slot_kinds, wanted)]
 
+    def at_slots(self, spots: Tensor) -> Tensor:
+        """Those of some positions (N, 2) at which a slot stands."""
+        held = torch.zeros_like(self.batch.input_ids, dtype=torch.bool)
+        held[self.batch.slot_positions.unbind(1)] = True
+        return spots[held[spots.unbind(1)]]
+
     def opens(self) -> Tensor:
         """(N, 2) where a question about a case opens: right behind the last part it sees."""
         cases = self.batch.anchor_positions[self.batch.anchor_kinds == 0]

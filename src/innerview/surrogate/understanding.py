@@ -19,7 +19,7 @@ from torch import Tensor
 
 from innerview.alignment.records import FORMS, Form, Record
 from innerview.alignment.tasks import Asker, Context
-from innerview.surrogate.memory import Memory, n_numbers, read_numbers
+from innerview.surrogate.memory import Memory, read_cases, read_mentions
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
 from innerview.targets.protocol import Target
@@ -47,7 +47,6 @@ class Understanding:
     ) -> None:
         self.model, self.memory, self.target = model, memory, target
         self.at_answers = at_answers
-        self.n = n_numbers(len(memory.places))
         self._titles: dict[Form, Tensor] = {}
 
     def learn(self, records: Sequence[Record], *, seed: int = 0) -> None:
@@ -62,7 +61,7 @@ class Understanding:
             records: retrieval questions of training; forms that they lack keep their weights.
             seed: of their order.
         """
-        cases = self._numbers(records)[:, : self.n]
+        cases = self._cases(records)
         rows = {one: row for row, one in enumerate(self.target.outcomes.ids)}
         rng = np.random.default_rng(seed)
         learned = self.memory.weights.clone()
@@ -83,13 +82,13 @@ class Understanding:
         self.memory.weights = learned
 
     def _weights(self, form: Form) -> Tensor:
-        """(2n,)"""
+        """(4n,)"""
         return self.memory.weights[FORMS.index(form)]
 
     def best(self, records: Sequence[Record], *, size: int) -> list[tuple[str, ...]]:
         """For each question about a case, the outcomes that fit best what was understood of it,
         best first, without its own parts."""
-        cases = self._numbers(records)[:, : self.n]
+        cases = self._cases(records)
         found: list[tuple[str, ...]] = []
         for record, case in zip(records, cases, strict=True):
             seen = set(record.parts[: record.visible])
@@ -101,7 +100,7 @@ class Understanding:
 
     def fit_of(self, records: Sequence[Record]) -> list[float]:
         """How well the outcome that a judgement is about fits what was understood of its case."""
-        cases = self._numbers(records)[:, : self.n]
+        cases = self._cases(records)
         found = [0.0] * len(records)
         for form in {r.form for r in records}:
             own = [i for i, r in enumerate(records) if r.form == form]
@@ -125,7 +124,7 @@ class Understanding:
         nearly what the slot holds."""
         if not records:
             return []
-        held = self._numbers(records)[:, self.n :]
+        held = self._mentioned(records)
         titles = torch.nn.functional.normalize(self._outcomes("behavior"), dim=1)
         nearest = (held @ titles.T).argmax(1)
         return [self.target.outcomes.ids[row] for row in nearest.tolist()]
@@ -146,22 +145,32 @@ class Understanding:
         judged = [(outcome, True) for outcome in outcomes]
         asker = Asker(self.target.outcomes, self.target.parts)
         records = asker.interest(Context("", (), 0), form, judged, np.random.default_rng(0))
-        return self._numbers(records)[:, self.n :]
+        return self._mentioned(records)
 
-    def _numbers(self, records: Sequence[Record]) -> Tensor:
-        """(N, 2n) the case and the last mention, as understood where each answer begins."""
+    def _cases(self, records: Sequence[Record]) -> Tensor:
+        """(N, n) the case, as understood where each answer begins."""
         return self.at_answers(
-            records, lambda batch, spots: read_numbers(self.model, self.memory, batch, spots)
+            records, lambda batch, spots: read_cases(self.model, self.memory, batch, spots)
+        )
+
+    def _mentioned(self, records: Sequence[Record]) -> Tensor:
+        """(N, n) what was mentioned last before each answer, as understood."""
+        return self.at_answers(
+            records, lambda batch, spots: read_mentions(self.model, self.memory, batch, spots)
         )
 
 
 def _fit(weights: Tensor, cases: Tensor, outcomes: Tensor) -> Tensor:
-    """(N, O) from (2n,) weights of products and of the outcome's own numbers.
+    """(N, O) from (4n,) weights: of products, and of the outcome's own numbers, both as long as the
+    outcome's vector is; and of those numbers by themselves.
 
-    What depends on the case alone is the same for all outcomes, and left out.
+    A vector's numbers tell its direction and the logarithm of its length (``projector.py``), and a
+    target multiplies with all of the vector. What depends on the case alone is the same for all
+    outcomes, and left out.
     """
-    products, linear = weights.chunk(2)
-    fit: Tensor = (cases * products + linear) @ outcomes.T
+    products, linear, growth, own = weights.chunk(4)
+    lengths = torch.exp(outcomes @ growth)
+    fit: Tensor = (cases * products + linear) @ (outcomes * lengths[:, None]).T + outcomes @ own
     return fit
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 
 import torch
@@ -48,22 +49,24 @@ _RIDGE = 0.02
 """Penalty, as a share of the features' mean square, where features are many."""
 _SHARPNESS = (3.5, 5.0, 7.0)
 """How strongly the gathering heads prefer parts to other tokens, in nats."""
-_FROM_PARTS, _USUAL_PARTS = 0.2, 10
+_FROM_PARTS, _USUAL_PARTS, _FROM_LAST = 0.2, 10, 0.1
 """Share of a case that is read off its parts where a slot tells it too, so that its titles are
-heard as well; and the number of parts at which the first gathering head attends to them by so
-much."""
+heard as well; the number of parts at which the first gathering head attends to them by so much; and
+the share of the last one, which is handed on twice there, as title and slot."""
 _FAST, _PEAK = 10, 16.0
 """Rotary frequencies, fastest first, that tell the token before from all others; nats that each
 adds to its score."""
 _STEP, _STEEPNESS, _SETTLED = (0.35, 0.55), 20.0, 5.0
 """Where it is settled that a token ends a part: from a reading of none to one of all; how steep;
 and how much more that counts than the reading."""
-_CERTAIN, _LIKELY = 40.0, 12.0
-"""Nats by which a case's slot, or else the first token, outscores all that is not looked for; and
-by which the first token does so where no last part is."""
+_LIKELY = 12.0
+"""Nats by which the first token outscores others where no last part is looked for."""
 _LAST = 15.0
 """Nats by which the opening of a question outscores other tokens, for the head that looks for what
 came last."""
+_SCARCE, _FAINT = 5, 0.2
+"""How much more the ends of titles count at which a slot stands, beside other ends; and the least
+that anything told from the rest is taken to measure."""
 _WEAK = 0.05
 """A norm's weight below this share of their mean counts as switched off."""
 _QUIET_DEPTH, _QUIET_BATCHES = 0.7, 12
@@ -120,7 +123,7 @@ def _can_hold(model: SpliceModel, last: int) -> bool:
     attention, mlp = layers[0].self_attn, layers[0].mlp
     return bool(
         getattr(config, "hidden_act", "") == "silu"
-        and config.num_attention_heads > len(_SHARPNESS)
+        and config.num_key_value_heads >= max(sum(_gathering(config)), _handing(config))
         and all(hasattr(mlp, part) for part in ("gate_proj", "up_proj", "down_proj"))
         and not any(hasattr(attention, part) for part in ("q_norm", "k_norm"))
         and getattr(base_linear(attention.q_proj), "bias", None) is None
@@ -222,25 +225,23 @@ class _Writer:
         return float(_STRENGTH * lengths.median() / self.c**0.5)
 
     def hand_on(self, at: int) -> None:
-        """Let a layer's first head hand what a token mentions to the token behind, its second the
-        vector in a case's slot to all that follow, and its third the last part to where a question
-        opens, behind the separator."""
+        """Let a layer's first head hand what a token mentions to the token behind, and two more the
+        last part to where a question opens, behind the separator: one what the last token mentions,
+        one the token before, which ends the title where a slot is last."""
         norm = self.layers[at].input_layernorm
         seen = [norm(s.hidden) for s in self.streams]
-        heads = _Heads(self.causal, at, n=3)
+        heads = _Heads(self.causal, at, n_keys=_handing(self.causal.config))
         flat = _constant(seen)
         opening = self._telling(seen, [s.opens() for s in self.streams])
         first = self._telling(seen, [s.firsts() for s in self.streams])
-        slots = [s.slots(0) for s in self.streams]
-        own = self._reading(norm, self.at.own, self.slot_unit, slots)
-        theta = self.causal.model.rotary_emb.inv_freq.float()[: min(_FAST, heads.size // 2 - 3)]
+        theta = self.causal.model.rotary_emb.inv_freq.float()[: min(_FAST, heads.size // 2 - 2)]
         half, slow = heads.size // 2, heads.size // 2 - 1
         amplitude = (_PEAK * heads.size**0.5) ** 0.5
         # Taken off, so that no token but the one looked for scores above zero: ``flat`` is not 1
         # everywhere, and what it scales must not outgrow the peak.
         base = float(theta.cos().sum()) ** 0.5
-        before, case, last = heads.q[: 3 * heads.size].view(3, heads.size, -1)
-        for query, asks, back in ((before, flat, 1), (last, opening, 2)):
+        queries = heads.q[: 3 * heads.size].view(3, heads.size, -1)
+        for query, asks, back in zip(queries, (flat, opening, opening), (1, 2, 3), strict=True):
             query[slow] = asks * amplitude * base
             for i, angle in enumerate(theta.tolist()):
                 # Turned some tokens further, the query matches the key of the token so far before.
@@ -248,26 +249,20 @@ class _Writer:
                 query[half + i] = -asks * (amplitude * math.sin(back * angle))
         # Where there is nothing to find, the first token is attended to, at which nothing is
         # written.
-        case[slow - 1] = flat * (_CERTAIN * heads.size**0.5)
-        last[slow - 2] = flat * (_LIKELY * heads.size**0.5)
-        key = torch.zeros_like(before)
+        queries[1:, slow - 1] = flat * (_LIKELY * heads.size**0.5)
+        key = torch.zeros_like(queries[0])
         key[: len(theta)] = flat * amplitude
         key[slow] = -flat * amplitude * base
-        key[slow - 1] = own[0] + 0.5 * first
-        key[slow - 2] = first
-        value = torch.zeros_like(before)
-        value[: self.c] = (
-            self._reading(norm, self.at.mention, self.unit, self.mentions.places())
-            + self._reading(
-                norm, self.at.slot, self.slot_unit, [s.slots(1, 2) for s in self.streams]
-            )
-            + self._reading(norm, self.at.case, self.slot_unit, slots) * (1 - _FROM_PARTS)
-        )
-        heads.share(key, value)
+        key[slow - 1] = first
+        value = torch.zeros_like(key)
+        value[: self.c] = self._reading(
+            norm, self.at.mention, self.unit, self.mentions.places()
+        ) + self._reading(norm, self.at.slot, self.slot_unit, [s.slots(1, 2) for s in self.streams])
+        heads.share(key, [value] * heads.n_keys)
         heads.o[:, : heads.width] = 0
-        for head, places in enumerate((self.at.before, self.at.case, self.at.before)):
+        for head in range(3):
             start = head * heads.size
-            heads.o[:, start : start + self.c] = self.unit * places.T
+            heads.o[:, start : start + self.c] = self.unit * self.at.before.T
         self._apply(heads, ("q_proj", "k_proj", "v_proj", "o_proj"))
 
     def settle(self, at: int) -> None:
@@ -293,51 +288,75 @@ class _Writer:
 
     def _ends_read(self, seen: Sequence[Tensor]) -> Tensor:
         """(h,) what tells the ends of parts, from all other tokens, those inside titles too."""
-        return self._telling(seen, self.ends.places(), but_first=True)
+        ends = self.ends.places()
+        at_slots = [s.at_slots(own) for s, own in zip(self.streams, ends, strict=True)]
+        return self._telling(seen, ends, scarce=at_slots, but_first=True)
 
     def _telling(
-        self, seen: Sequence[Tensor], spots: Sequence[Tensor], *, but_first: bool = False
+        self,
+        seen: Sequence[Tensor],
+        spots: Sequence[Tensor],
+        *,
+        scarce: Sequence[Tensor] | None = None,
+        but_first: bool = False,
     ) -> Tensor:
-        """(h,) what tells some tokens, by 1, from all others.
+        """(h,) what tells some tokens, by 1 on average, from all others.
 
         Args:
             seen: (B, T, h) per batch, what it is read off.
             spots: (N, 2) per batch, the tokens.
+            scarce: (N, 2) per batch, those among them that count more: they are few, and a norm
+                shows little of what is written there.
             but_first: whether the first token of a prompt may be told anything.
         """
         asked, wanted = [], []
-        for stream, chosen in zip(self.streams, spots, strict=True):
+        for at, (stream, chosen) in enumerate(zip(self.streams, spots, strict=True)):
             flags = torch.zeros_like(stream.batch.input_ids, dtype=torch.float32)
             flags[chosen.unbind(1)] = 1
             real = stream.batch.real
             if but_first:
                 real = real & (stream.batch.position_ids > 0)
-            asked.append(real.nonzero())
-            wanted.append(flags[real][:, None])
-        return Fit(asked, wanted).solve(seen, ridge=1e-3)[:, 0]
+            counted = [real.nonzero()]
+            if scarce is not None:
+                counted += [scarce[at]] * (_SCARCE - 1)
+            asked.append(torch.cat(counted))
+            wanted.append(flags[asked[-1].unbind(1)][:, None])
+        told = Fit(asked, wanted).solve(seen, ridge=1e-3)[:, 0]
+        there = [x[own.unbind(1)].float() @ told for x, own in zip(seen, spots, strict=True)]
+        return told / torch.cat(there).mean().clamp_min(_FAINT)
 
     def gather(self, at: int) -> None:
         """Turn a layer's first heads into ones that average what was handed to the ends of parts,
-        and one that takes what came last, and read the case off it: all of it where no slot has
-        told it, and else what the slot has left to tell."""
+        and one that takes what came last, and read the case off it.
+
+        Where a slot tells the case, they attend to it as well, and most of all: the share that is
+        left for the parts is the share of the case that is read off them, and without parts it is
+        all read off the slot. Some of the heads see what the slot holds and others do not, so that
+        what tells them apart is the slot's.
+        """
         norm = self.layers[at].input_layernorm
         seen = [norm(s.hidden) for s in self.streams]
-        heads = _Heads(self.causal, at, n=len(_SHARPNESS) + 1)
+        n_blind, n_seeing = _gathering(self.causal.config)
+        heads = _Heads(self.causal, at, n_keys=n_blind + n_seeing)
         flat = _constant(seen)
         slow = heads.size // 2 - 1  # turned least by the rotary embedding: the same at any distance
         read = self._ends_read(seen)
-        own = self._reading(norm, self.at.own, self.slot_unit, [s.slots(0) for s in self.streams])
-        outweighed = math.log(_USUAL_PARTS * (1 - _FROM_PARTS) / _FROM_PARTS)
-        asks = [(slow, sharp) for sharp in _SHARPNESS] + [(slow - 1, _LAST)]
-        for head in range(heads.n_heads):
-            place, sharp = asks[head % len(asks)]
+        slots = [s.slots(0) for s in self.streams]
+        own = self._reading(norm, self.at.own, self.slot_unit, slots)
+        parts = [(slow, sharp) for sharp in _SHARPNESS]
+        blind, seeing = cycle(parts), cycle([(slow - 1, _LAST), *parts])
+        for head in range(heads.n):
+            place, sharp = next(blind if head < n_blind * heads.repeats else seeing)
             heads.q[head * heads.size + place] = flat * (sharp * heads.size**0.5)
         key = torch.zeros_like(heads.k[: heads.size])
-        key[slow] = read + own[0] * (1 + outweighed / _SHARPNESS[0])
-        key[slow - 1] = self._telling(seen, [s.opens() for s in self.streams])
+        key[slow] = read + own[0] * _outweighing(_FROM_PARTS, _USUAL_PARTS, _SHARPNESS[0])
+        opening = self._telling(seen, [s.opens() for s in self.streams])
+        key[slow - 1] = opening + own[0] * _outweighing(_FROM_LAST, 1, _LAST)
         value = torch.zeros_like(key)
         value[: self.c] = self._reading(norm, self.at.before, self.unit, self.ends.places())
-        heads.share(key, value)
+        also = value.clone()
+        also[: self.c] += self._reading(norm, self.at.case, self.slot_unit, slots)
+        heads.share(key, [value] * n_blind + [also] * n_seeing)
         self._apply(heads, ("q_proj", "k_proj", "v_proj"))
         output = self.causal.get_submodule(f"{heads.name}.o_proj")
         pooled = [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
@@ -376,7 +395,9 @@ class _Writer:
         self.memory.explained["fits"] = fit.explained()
         weights = into / torch.cat(fit.written).std()
         c = self.c
-        self.memory.weights = weights[: 2 * c].repeat(len(FORMS), 1)
+        self.memory.weights = torch.cat([weights[: 2 * c], weights.new_zeros(2 * c)]).repeat(
+            len(FORMS), 1
+        )
         # Pairs of a factor and another, the last one for all that is linear.
         rest = mention @ weights[c : 2 * c] + case @ weights[2 * c : 3 * c] + flat * weights[-1]
         factors = torch.cat([case.T, flat[None]])
@@ -489,31 +510,51 @@ def _constant(seen: Sequence[Tensor]) -> Tensor:
     return flat / flat.square().sum()
 
 
-class _Heads:
-    """The first heads of one layer's attention, about to be rewritten: those that are wanted, and
-    those that share keys with them.
+def _repeats(config: Any) -> int:
+    """How many heads share keys and values."""
+    return int(config.num_attention_heads // config.num_key_value_heads)
 
-    Queries and values of these heads start from nothing.
+
+def _handing(config: Any) -> int:
+    """How many keys, with the heads that share them, hand on what was mentioned."""
+    return -(-3 // _repeats(config))
+
+
+def _gathering(config: Any) -> tuple[int, int]:
+    """How many gather cases off their parts alone, and how many off their slots as well."""
+    repeats = _repeats(config)
+    return max(1, len(_SHARPNESS) // repeats), max(1, 2 // repeats)
+
+
+def _outweighing(share: float, n: int, sharpness: float) -> float:
+    """The flag of a slot beside which n tokens of flag 1 are left a share of attention, by a head
+    of some sharpness in nats."""
+    return 1 + math.log(n * (1 - share) / share) / sharpness
+
+
+class _Heads:
+    """The first heads of one layer's attention, about to be rewritten: all that share the first
+    few keys.
+
+    Queries of these heads start from nothing.
     """
 
-    def __init__(self, causal: Any, at: int, *, n: int) -> None:
+    def __init__(self, causal: Any, at: int, *, n_keys: int) -> None:
         self.name = f"model.layers.{at}.self_attn"
         self.size = int(causal.get_submodule(self.name).head_dim)
-        config = causal.config
-        repeats = config.num_attention_heads // config.num_key_value_heads
-        self.n_keys = -(-n // repeats)
-        self.n_heads = self.n_keys * repeats
-        self.width = self.n_heads * self.size
+        self.repeats, self.n_keys = _repeats(causal.config), n_keys
+        self.n = n_keys * self.repeats
+        self.width = self.n * self.size
         self.q, self.k, self.v, self.o = (
             base_linear(causal.get_submodule(f"{self.name}.{part}")).weight.float().clone()
             for part in ("q_proj", "k_proj", "v_proj", "o_proj")
         )
         self.q[: self.width] = 0
 
-    def share(self, key: Tensor, value: Tensor) -> None:
-        """Give all of these heads the same (size, h) maps to keys and values."""
+    def share(self, key: Tensor, values: Sequence[Tensor]) -> None:
+        """Give them all the same (size, h) map to keys, and one map to values per key."""
         n = self.n_keys * self.size
-        self.k[:n], self.v[:n] = key.repeat(self.n_keys, 1), value.repeat(self.n_keys, 1)
+        self.k[:n], self.v[:n] = key.repeat(self.n_keys, 1), torch.cat(list(values))
 
     def weight(self, part: str) -> Tensor:
         """The new weight of one of the four maps."""
