@@ -19,7 +19,8 @@ from innerview.surrogate.memory import (
     memory_from_tensors,
     memory_to_tensors,
     n_places,
-    read_numbers,
+    read_cases,
+    read_mentions,
 )
 from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
 from innerview.surrogate.streams import Stream
@@ -88,13 +89,13 @@ def test_edits_that_were_saved_make_the_same_model() -> None:
 
 def test_a_memory_whose_numbers_do_not_go_together_is_refused() -> None:
     shapes = {
-        "places": (n_places(4), 8), "weights": (3, 8), "unit": (1,), "recall.center": (8,),
+        "places": (n_places(4), 8), "weights": (3, 16), "unit": (1,), "recall.center": (8,),
         "recall.project": (5, 8), "recall.keys": (9, 5), "recall.values": (9, 4),
         "recall.far": (1,),
     }  # fmt: skip
     tensors = {name: torch.ones(shape) for name, shape in shapes.items()}
     assert memory_from_tensors(tensors).places.shape == (19, 8)
-    for shape in ((3, 7), (3, 9), (2, 8), (8,)):
+    for shape in ((3, 15), (3, 17), (2, 16), (16,)):
         with pytest.raises(RuntimeError, match=r"19 places do not go with weights of shape \("):
             memory_from_tensors(tensors | {"weights": torch.zeros(shape)})
     with pytest.raises(RuntimeError, match="18 places do not go"):
@@ -143,8 +144,22 @@ def test_the_case_and_the_last_mention_are_read_at_every_position_asked_for() ->
     n = len(written.places) // 4
     assert len(written.places) == n_places(n)
     batch = collate(rows[:2], surrogate.vectors, pad_id=0)
-    numbers = read_numbers(surrogate.model, written, batch, batch.answer_positions)
-    assert numbers.shape == (len(batch.answer_positions), 2 * n)
+    for read in (read_cases, read_mentions):
+        numbers = read(surrogate.model, written, batch, batch.answer_positions)
+        assert numbers.shape == (len(batch.answer_positions), n)
+
+
+def test_what_a_slot_holds_is_read_there_as_it_is() -> None:
+    surrogate = _deep()
+    groups = _records(40)
+    written = _fit(surrogate, _rows(surrogate, groups))
+    asked = [r for g in groups for r in g if r.task == "interest" and r.form == "intention"][:9]
+    surrogate.memory = written
+    reader = surrogate.respondent.understanding
+    rows = surrogate.target.outcomes.rows([r.label["outcome"] for r in asked])
+    assert surrogate.model.projectors is not None
+    wanted = surrogate.model.projectors.outcome.numbers(surrogate.vectors.outcome[list(rows)])
+    torch.testing.assert_close(reader._mentioned(asked), wanted, atol=0.02, rtol=0.02)
 
 
 @pytest.mark.parametrize("form", ["behavior", "intention", "hybrid"])

@@ -42,9 +42,7 @@ def test_learning_to_compare_puts_the_targets_first_outcomes_further_ahead(
 
     def loss() -> float:
         rows = {one: row for row, one in enumerate(remembering.target.outcomes.ids)}
-        fit = torch.cat(
-            [reader._fits(c[None], "intention") for c in reader._numbers(asked)[:, : reader.n]]
-        )
+        fit = torch.cat([reader._fits(c[None], "intention") for c in reader._cases(asked)])
         return float(_cross_entropy(fit, asked, rows))
 
     kept = remembering.memory.weights
@@ -81,8 +79,7 @@ def test_a_slot_stands_for_the_outcome_whose_title_means_most_nearly_the_same(
     generator = torch.Generator().manual_seed(0)
     titles = torch.randn(len(ids), n, generator=generator)
     noise = 0.3 * torch.randn(len(ids), n, generator=generator)
-    held = torch.cat([torch.zeros(len(ids), n), titles + noise], dim=1)
-    told = iter([held, torch.cat([titles, 2 * titles], dim=1)])  # the slots, then the titles
+    told = iter([titles + noise, 2 * titles])  # the slots, then the titles
     reader = Understanding(remembering.model, memory, target, lambda *_: next(told))
     asked = Asker(target.outcomes, target.parts).item_titles(ids, np.random.default_rng(0))
     assert reader.meant(asked) == list(ids)
@@ -93,7 +90,7 @@ def test_a_slot_stands_for_the_outcome_whose_title_means_most_nearly_the_same(
 def test_titles_that_mean_nothing_are_not_looked_up(remembering: Surrogate, says: float) -> None:
     target, memory = remembering.target, remembering.memory
     n, n_ids = len(memory.places) // 4, len(target.outcomes.ids)
-    titles = says * torch.randn(n_ids, 2 * n, generator=torch.Generator().manual_seed(0))
+    titles = says * torch.randn(n_ids, n, generator=torch.Generator().manual_seed(0))
     reader = Understanding(remembering.model, memory, target, lambda *_: titles)
     assert reader.reads_titles == bool(says)
     respondent = Respondent(
@@ -110,9 +107,25 @@ def test_titles_that_mean_nothing_are_not_looked_up(remembering: Surrogate, says
 def test_fits_leave_out_what_depends_on_the_case_alone() -> None:
     generator = torch.Generator().manual_seed(0)
     cases, outcomes = torch.randn(3, 4, generator=generator), torch.randn(5, 4, generator=generator)
-    weights = torch.randn(8, generator=generator)
-    wanted = torch.einsum("nk,ok,k->no", cases, outcomes, weights[:4]) + outcomes @ weights[4:]
+    products, linear, growth, own = torch.randn(4, 4, generator=generator)
+    bilinear = torch.einsum("nk,ok,k->no", cases, outcomes, products) + outcomes @ linear
+    wanted = bilinear * torch.exp(outcomes @ growth) + outcomes @ own
+    weights = torch.cat([products, linear, growth, own])
     torch.testing.assert_close(_fit(weights, cases, outcomes), wanted)
+
+
+def test_fits_order_outcomes_as_a_target_does_that_multiplies_whole_vectors() -> None:
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(40, 4, generator=generator)
+    cases = torch.randn(7, 4, generator=generator)
+    lengths = vectors.norm(dim=1, keepdim=True)
+    told = torch.cat([vectors / lengths, lengths.log()], dim=1)  # as projectors tell it
+    products, nothing = torch.ones(5), torch.zeros(5)
+    products[4] = 0
+    growth = torch.tensor([0.0, 0, 0, 0, 1])
+    weights = torch.cat([products, nothing, growth, nothing])
+    asked = torch.cat([cases, torch.zeros(7, 1)], dim=1)
+    torch.testing.assert_close(_fit(weights, asked, told), cases @ vectors.T)
 
 
 def test_what_was_learned_is_kept_with_the_memory(
@@ -123,7 +136,7 @@ def test_what_was_learned_is_kept_with_the_memory(
     one.memorize(_rows(one, groups), kept=kept, compared=asked)
     other.memorize(_rows(other, groups), kept=kept, compared=asked)
     assert torch.equal(one.memory.weights, other.memory.weights)
-    assert one.memory.weights.shape == (len(FORMS), 2 * (len(one.memory.places) // 4))
+    assert one.memory.weights.shape == (len(FORMS), 4 * (len(one.memory.places) // 4))
 
 
 def test_the_strongest_part_is_the_one_without_which_the_outcome_fits_worst(
