@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from innerview.alignment.records import TASKS
-from innerview.surrogate.attention import additive_mask
+from innerview.surrogate.attention import additive_mask, dense_mask
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
 from innerview.surrogate.projector import Projector
@@ -133,6 +133,14 @@ class Stream:
         held = torch.zeros_like(self.batch.input_ids, dtype=torch.bool)
         held[self.batch.slot_positions.unbind(1)] = True
         return spots[held[spots.unbind(1)]]
+
+    def sees(self, spots: Tensor, others: Tensor) -> Tensor:
+        """(N,) whether tokens at some positions (N, 2) may attend to any of some others (M, 2)."""
+        marked = torch.zeros_like(self.batch.input_ids, dtype=torch.bool)
+        marked[others.unbind(1)] = True
+        rows, columns = spots.unbind(1)
+        seen = dense_mask(self.batch.attention_spans)[rows, 0, columns]
+        return (seen & marked[rows]).any(1)
 
     def opens(self) -> Tensor:
         """(N, 2) where a question about a case opens: right behind the last part it sees."""

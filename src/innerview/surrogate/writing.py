@@ -47,12 +47,12 @@ _STEERED, _STEER = 12, 3.0
 """Batches that the steering direction is averaged over; nats of one standard deviation."""
 _RIDGE = 0.02
 """Penalty, as a share of the features' mean square, where features are many."""
-_SHARPNESS = (3.5, 5.0, 7.0)
+_SHARPNESS = (3.5, 6.0)
 """How strongly the gathering heads prefer parts to other tokens, in nats."""
-_FROM_PARTS, _USUAL_PARTS, _FROM_LAST = 0.2, 10, 0.1
+_FROM_PARTS, _USUAL_ENDS, _UNSEEN = 0.05, 20, 1e-5
 """Share of a case that is read off its parts where a slot tells it too, so that its titles are
-heard as well; the number of parts at which the first gathering head attends to them by so much; and
-the share of the last one, which is handed on twice there, as title and slot."""
+heard as well; the number of ends of parts that get so much attention, two for each part that is
+named by title and slot; and how much each gets where a slot shall keep them from being seen."""
 _FAST, _PEAK = 10, 16.0
 """Rotary frequencies, fastest first, that tell the token before from all others; nats that each
 adds to its score."""
@@ -67,6 +67,8 @@ came last."""
 _SCARCE, _FAINT = 5, 0.2
 """How much more the ends of titles count at which a slot stands, beside other ends; and the least
 that anything told from the rest is taken to measure."""
+_EVEN_BATCHES = 60
+"""Batches in which a direction is found along which all tokens measure the same."""
 _WEAK = 0.05
 """A norm's weight below this share of their mean counts as switched off."""
 _QUIET_DEPTH, _QUIET_BATCHES = 0.7, 12
@@ -123,7 +125,7 @@ def _can_hold(model: SpliceModel, last: int) -> bool:
     attention, mlp = layers[0].self_attn, layers[0].mlp
     return bool(
         getattr(config, "hidden_act", "") == "silu"
-        and config.num_key_value_heads >= max(sum(_gathering(config)), _handing(config))
+        and config.num_key_value_heads >= max(_blind(config) + 1, _handing(config))
         and all(hasattr(mlp, part) for part in ("gate_proj", "up_proj", "down_proj"))
         and not any(hasattr(attention, part) for part in ("q_norm", "k_norm"))
         and getattr(base_linear(attention.q_proj), "bias", None) is None
@@ -225,9 +227,8 @@ class _Writer:
         return float(_STRENGTH * lengths.median() / self.c**0.5)
 
     def hand_on(self, at: int) -> None:
-        """Let a layer's first head hand what a token mentions to the token behind, and two more the
-        last part to where a question opens, behind the separator: one what the last token mentions,
-        one the token before, which ends the title where a slot is last."""
+        """Let a layer's first head hand what a token mentions to the token behind, and another the
+        last part to where a question opens, behind the separator."""
         norm = self.layers[at].input_layernorm
         seen = [norm(s.hidden) for s in self.streams]
         heads = _Heads(self.causal, at, n_keys=_handing(self.causal.config))
@@ -240,8 +241,8 @@ class _Writer:
         # Taken off, so that no token but the one looked for scores above zero: ``flat`` is not 1
         # everywhere, and what it scales must not outgrow the peak.
         base = float(theta.cos().sum()) ** 0.5
-        queries = heads.q[: 3 * heads.size].view(3, heads.size, -1)
-        for query, asks, back in zip(queries, (flat, opening, opening), (1, 2, 3), strict=True):
+        before, last = heads.q[: 2 * heads.size].view(2, heads.size, -1)
+        for query, asks, back in ((before, flat, 1), (last, opening, 2)):
             query[slow] = asks * amplitude * base
             for i, angle in enumerate(theta.tolist()):
                 # Turned some tokens further, the query matches the key of the token so far before.
@@ -249,8 +250,8 @@ class _Writer:
                 query[half + i] = -asks * (amplitude * math.sin(back * angle))
         # Where there is nothing to find, the first token is attended to, at which nothing is
         # written.
-        queries[1:, slow - 1] = flat * (_LIKELY * heads.size**0.5)
-        key = torch.zeros_like(queries[0])
+        last[slow - 1] = flat * (_LIKELY * heads.size**0.5)
+        key = torch.zeros_like(before)
         key[: len(theta)] = flat * amplitude
         key[slow] = -flat * amplitude * base
         key[slow - 1] = first
@@ -260,8 +261,7 @@ class _Writer:
         ) + self._reading(norm, self.at.slot, self.slot_unit, [s.slots(1, 2) for s in self.streams])
         heads.share(key, [value] * heads.n_keys)
         heads.o[:, : heads.width] = 0
-        for head in range(3):
-            start = head * heads.size
+        for start in (0, heads.size):
             heads.o[:, start : start + self.c] = self.unit * self.at.before.T
         self._apply(heads, ("q_proj", "k_proj", "v_proj", "o_proj"))
 
@@ -285,6 +285,14 @@ class _Writer:
         ups = torch.stack([flat, flat])
         down = self.at.end[0] * (self.unit * _SETTLED / _STEEPNESS)
         self._rewrite(mlp, gates, ups, torch.stack([down, -down], dim=1))
+
+    def _even(self, seen: Sequence[Tensor]) -> Tensor:
+        """(h,) what measures nearly 1 at every token: how much attention is left beside a slot
+        depends on it exponentially."""
+        step = -(-len(seen) // _EVEN_BATCHES)
+        spots = [s.batch.real.nonzero() for s in self.streams[::step]]
+        wanted = [own.new_ones(len(own), 1, dtype=torch.float32) for own in spots]
+        return Fit(spots, wanted).solve(seen[::step], ridge=1e-4)[:, 0]
 
     def _ends_read(self, seen: Sequence[Tensor]) -> Tensor:
         """(h,) what tells the ends of parts, from all other tokens, those inside titles too."""
@@ -329,42 +337,71 @@ class _Writer:
         """Turn a layer's first heads into ones that average what was handed to the ends of parts,
         and one that takes what came last, and read the case off it.
 
-        Where a slot tells the case, they attend to it as well, and most of all: the share that is
-        left for the parts is the share of the case that is read off them, and without parts it is
-        all read off the slot. Some of the heads see what the slot holds and others do not, so that
-        what tells them apart is the slot's.
+        Where a slot tells the case, these look at nothing else, and see nothing there. The last few
+        heads see what it holds, and beside it, with a share of their attention, what the parts
+        tell of a case.
         """
         norm = self.layers[at].input_layernorm
         seen = [norm(s.hidden) for s in self.streams]
-        n_blind, n_seeing = _gathering(self.causal.config)
-        heads = _Heads(self.causal, at, n_keys=n_blind + n_seeing)
-        flat = _constant(seen)
-        slow = heads.size // 2 - 1  # turned least by the rotary embedding: the same at any distance
-        read = self._ends_read(seen)
+        n_blind = _blind(self.causal.config)
+        heads = _Heads(self.causal, at, n_keys=n_blind + 1)
+        flat = self._even(seen)
+        # Turned least by the rotary embedding: the same at any distance.
+        ends, opens, slot = (heads.size // 2 - back for back in (1, 2, 3))
         slots = [s.slots(0) for s in self.streams]
-        own = self._reading(norm, self.at.own, self.slot_unit, slots)
-        parts = [(slow, sharp) for sharp in _SHARPNESS]
-        blind, seeing = cycle(parts), cycle([(slow - 1, _LAST), *parts])
+        parts = [(ends, sharp, _UNSEEN) for sharp in _SHARPNESS]
+        blind = cycle([parts[0], (opens, _LAST, _UNSEEN), *parts[1:]])
+        beside = (ends, _SHARPNESS[-1], _FROM_PARTS / _USUAL_ENDS)
         for head in range(heads.n):
-            place, sharp = next(blind if head < n_blind * heads.repeats else seeing)
-            heads.q[head * heads.size + place] = flat * (sharp * heads.size**0.5)
+            place, sharp, share = next(blind) if head < n_blind * heads.repeats else beside
+            query = heads.q[head * heads.size :][: heads.size]
+            query[place] = flat * (sharp * heads.size**0.5)
+            # So much more, that one token that is looked for is left a share beside the slot.
+            query[slot] = flat * ((sharp - math.log(share)) * heads.size**0.5)
         key = torch.zeros_like(heads.k[: heads.size])
-        key[slow] = read + own[0] * _outweighing(_FROM_PARTS, _USUAL_PARTS, _SHARPNESS[0])
-        opening = self._telling(seen, [s.opens() for s in self.streams])
-        key[slow - 1] = opening + own[0] * _outweighing(_FROM_LAST, 1, _LAST)
+        key[ends] = self._ends_read(seen)
+        key[opens] = self._telling(seen, [s.opens() for s in self.streams])
+        key[slot] = self._reading(norm, self.at.own, self.slot_unit, slots)[0]
+        before = self._reading(norm, self.at.before, self.unit, self.ends.places())
         value = torch.zeros_like(key)
-        value[: self.c] = self._reading(norm, self.at.before, self.unit, self.ends.places())
-        also = value.clone()
-        also[: self.c] += self._reading(norm, self.at.case, self.slot_unit, slots)
-        heads.share(key, [value] * n_blind + [also] * n_seeing)
+        value[: self.c] = before
+        heads.share(key, [value] * (n_blind + 1))
+        told = self._told_by_parts(at, heads)
+        also = torch.zeros_like(key)
+        also[: self.c] = told @ before + self._reading(norm, self.at.case, self.slot_unit, slots)
+        heads.share(key, [*[value] * n_blind, also])
         self._apply(heads, ("q_proj", "k_proj", "v_proj"))
-        output = self.causal.get_submodule(f"{heads.name}.o_proj")
-        pooled = [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
+        pooled = self._pooled(at, heads)
         self.cases.measure([s.hidden for s in self.streams], self.at.case.T / self.unit)
         into = self.cases.solve(pooled, ridge=1e-3)
         heads.o[:, : heads.width] = (into @ (self.at.case * self.unit)).T
         self._apply(heads, ("o_proj",))
         self.memory.explained["case"] = self.cases.explained()
+
+    def _pooled(self, at: int, heads: _Heads) -> list[Tensor]:
+        """(B, T, heads x size) per batch, what a layer's rewritten heads hand on."""
+        output = self.causal.get_submodule(f"{heads.name}.o_proj")
+        return [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
+
+    def _told_by_parts(self, at: int, heads: _Heads) -> Tensor:
+        """(c, c) map from the mean of what parts mean to the case that they make, where no slot
+        tells it; found by the last of some heads that are applied for as long as it takes."""
+        names = [f"{heads.name}.{part}" for part in ("q_proj", "k_proj", "v_proj")]
+        layers = [base_linear(self.causal.get_submodule(name)) for name in names]
+        kept = [layer.weight.clone() for layer in layers]
+        for name, layer in zip(names, layers, strict=True):
+            layer.weight.copy_(heads.weight(name.rpartition(".")[2]))
+        pooled = [x[..., -heads.size :][..., : self.c] for x in self._pooled(at, heads)]
+        for layer, weight in zip(layers, kept, strict=True):
+            layer.weight.copy_(weight)
+        spots, wanted = [], []
+        for stream, own, known in zip(
+            self.streams, self.cases.spots, self.cases.wanted, strict=True
+        ):
+            untold = ~stream.sees(own, stream.slots(0))
+            spots.append(own[untold])
+            wanted.append(known[untold])
+        return Fit(spots, wanted).solve(pooled, ridge=1e-3).T
 
     def compare(self, at: int) -> None:
         """Let a layer say how well the thing just mentioned fits the case.
@@ -517,19 +554,13 @@ def _repeats(config: Any) -> int:
 
 def _handing(config: Any) -> int:
     """How many keys, with the heads that share them, hand on what was mentioned."""
-    return -(-3 // _repeats(config))
+    return -(-2 // _repeats(config))
 
 
-def _gathering(config: Any) -> tuple[int, int]:
-    """How many gather cases off their parts alone, and how many off their slots as well."""
-    repeats = _repeats(config)
-    return max(1, len(_SHARPNESS) // repeats), max(1, 2 // repeats)
-
-
-def _outweighing(share: float, n: int, sharpness: float) -> float:
-    """The flag of a slot beside which n tokens of flag 1 are left a share of attention, by a head
-    of some sharpness in nats."""
-    return 1 + math.log(n * (1 - share) / share) / sharpness
+def _blind(config: Any) -> int:
+    """How many keys, with the heads that share them, gather cases off their parts alone; one more
+    does so off slots as well."""
+    return max(1, (len(_SHARPNESS) + 1) // _repeats(config))
 
 
 class _Heads:
