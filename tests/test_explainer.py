@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from innerview.alignment.records import Record
 from innerview.errors import CaseError, RunError
-from innerview.explainer import Explainer
+from innerview.explainer import Explainer, Refuted
 from innerview.explanation.explanation import Explanation, Explanations
 from innerview.targets.protocol import Case
 from innerview.testing import ScriptedTarget, small_catalogue
@@ -87,3 +90,59 @@ def test_as_many_outcomes_as_cases(explainer: Explainer) -> None:
 def test_a_folder_without_a_run_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is missing"):
         Explainer.load(tmp_path)
+
+
+class _Opinionated:
+    """Names the parts of a case in an order of its own, whatever the target knows."""
+
+    fingerprint = "opinions"
+
+    def __init__(self, first: str, second: str) -> None:
+        self.order = (first, second)
+
+    def reasons(self, records: Sequence[Record]) -> list[tuple[str, ...]]:
+        return [self.order for _ in records]
+
+    def answer(self, records: Sequence[Record]) -> list[Any]:
+        said = {"retrieval": ("i9",), "interest": 0.9, "attribution": self.order[0]}
+        return [said[r.task] for r in records]
+
+    def write(self, records: Sequence[Record], **_: Any) -> list[str]:
+        return ["" for _ in records]
+
+
+def _strongest(explainer: Explainer) -> tuple[str, str]:
+    """The parts that carry the outcome of a case most, and least."""
+    evidence = explainer("c0").evidence
+    assert evidence is not None
+    found = evidence.strongest()
+    return found[0].part, found[-1].part
+
+
+@pytest.mark.parametrize(
+    ("refuted", "right_at", "stated", "verdicts"),
+    [
+        ("keep", 1, 3, {"refuted"}),
+        ("drop", 1, 0, set()),
+        ("retry", 1, 3, {"verified"}),
+        ("retry", 2, 0, set()),
+        ("drop", 0, 3, {"verified"}),
+    ],
+)
+def test_refuted_reasons_are_kept_dropped_or_asked_for_once_more(
+    explainer: Explainer, refuted: Refuted, right_at: int, stated: int, verdicts: set[str]
+) -> None:
+    strong, weak = _strongest(explainer)
+    order = [(strong, weak), (weak, strong), (weak, weak)][right_at]
+    opinionated: Any = _Opinionated(*order)
+    found = Explainer(
+        explainer.target, opinionated, cases=explainer.cases, refuted=refuted
+    )("c0")  # fmt: skip
+    own = [c for c in found.claims if c.claim.source.startswith("surrogate")]
+    assert len(own) == stated and {c.verdict for c in own} == verdicts
+    named = {a.reason_part for a in found.answers.values()}
+    assert named == ({own[0].claim.parts[0]} if own else {None})
+    assert {a.reason_verdict for a in found.answers.values()} == (verdicts or {None})
+    assert found.provenance["refuted"] == refuted
+    # What was measured on the target itself is there in any case.
+    assert [c for c in found.claims if c.claim.source == "evidence"] == list(explainer("c0").claims)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from innerview.alignment.cases import read_cases
 from innerview.alignment.labels import case_seed
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
 
 __all__ = ["Explainer"]
+
+Refuted = Literal["keep", "drop", "retry"]
+"""What becomes of what a surrogate claims and its target refutes."""
 
 _BATCH = 32
 _FREE_TOKENS = 64
@@ -57,6 +60,9 @@ class Explainer:
         surrogate: the language model aligned with it; without one, evidence and claims are the
             same and the prose is rendered from the claims.
         cases: known cases by id, so that ids can be given instead of cases.
+        refuted: what becomes of the surrogate's own reasons that the target refutes: they are kept
+            beside their verdict, or dropped, or the surrogate is asked once for its next best
+            reason, which is dropped if it is refuted too.
     """
 
     def __init__(
@@ -65,15 +71,20 @@ class Explainer:
         surrogate: Surrogate | None = None,
         *,
         cases: Mapping[str, Case] | None = None,
+        refuted: Refuted = "keep",
     ) -> None:
-        self.target, self.surrogate = target, surrogate
+        self.target, self.surrogate, self.refuted = target, surrogate, refuted
         self.cases = dict(cases or {})
         self._index = TitleIndex(target.outcomes.titles)
         self._asker = Asker(target.outcomes, target.parts)
 
     @classmethod
-    def load(cls, run: Path | str) -> Explainer:
+    def load(cls, run: Path | str, *, refuted: Refuted = "keep") -> Explainer:
         """Load from a run folder: its target, its surrogate if it has one, its cases.
+
+        Args:
+            run: the folder.
+            refuted: what becomes of the surrogate's own reasons that the target refutes.
 
         Raises:
             RunError: the folder lacks the cases or the target.
@@ -88,7 +99,7 @@ class Explainer:
 
             surrogate = Surrogate.load(run / "surrogate", target)
         cases = {c.case_id: c for c in (*known.test, *known.valid, *known.train)}
-        return cls(target, surrogate, cases=cases)
+        return cls(target, surrogate, cases=cases, refuted=refuted)
 
     @property
     def case_ids(self) -> list[str]:
@@ -277,27 +288,42 @@ class Explainer:
         self, drafts: Sequence[_Draft], answers: list[dict[Form, FormAnswer]]
     ) -> list[list[CheckedClaim]]:
         """Each form's reason as a claim, replayed on the target; verdicts go into the answers."""
-        flat = [
-            (i, form, own.reason_part)
-            for i, by_form in enumerate(answers)
-            for form, own in by_form.items()
-            if own.reason_part is not None
-        ]
-        claims = [
-            (
-                Claim(
-                    "EVIDENCE", drafts[i].evidence.outcome, (part,), {"rank": 1},
-                    source=f"surrogate_{form}",
-                ),
-                drafts[i].case,
-            )
-            for i, form, part in flat
-        ]  # fmt: skip
+        places = [(i, form) for i, by_form in enumerate(answers) for form in by_form]
+        named = {(i, form): answers[i][form].reason_part for i, form in places}
+        checked = self._checked_reasons(drafts, named)
+        again = [place for place, own in checked.items() if own.verdict == "refuted"]
+        if self.refuted == "retry" and again:
+            assert self.surrogate is not None
+            asked = [self._questions(drafts[i], form)[-1] for i, form in again]
+            reasons = self.surrogate.reasons(asked)
+            second = {at: own[1] for at, own in zip(again, reasons, strict=True) if len(own) > 1}
+            checked |= self._checked_reasons(drafts, second)
         said: list[list[CheckedClaim]] = [[] for _ in drafts]
-        for (i, form, _), checked in zip(flat, verify_many(claims, self.target), strict=True):
-            answers[i][form] = replace(answers[i][form], reason_verdict=checked.verdict)
-            said[i].append(checked)
+        for (i, form), own in checked.items():
+            if self.refuted != "keep" and own.verdict == "refuted":
+                answers[i][form] = replace(answers[i][form], reason_part=None)
+                continue
+            (part,) = own.claim.parts
+            answers[i][form] = replace(
+                answers[i][form], reason_part=part, reason_verdict=own.verdict
+            )
+            said[i].append(own)
         return said
+
+    def _checked_reasons(
+        self, drafts: Sequence[_Draft], named: Mapping[tuple[int, Form], str | None]
+    ) -> dict[tuple[int, Form], CheckedClaim]:
+        """By draft and form, the part that is said to matter most, as a claim that was replayed."""
+        claims = {
+            (i, form): Claim(
+                "EVIDENCE", drafts[i].evidence.outcome, (part,), {"rank": 1},
+                source=f"surrogate_{form}",
+            )
+            for (i, form), part in named.items()
+            if part is not None
+        }  # fmt: skip
+        pairs = [(claim, drafts[i].case) for (i, _), claim in claims.items()]
+        return dict(zip(claims, verify_many(pairs, self.target), strict=True))
 
     # -- words -----------------------------------------------------------------------------------
 
@@ -379,6 +405,7 @@ class Explainer:
             "surrogate": self.surrogate.fingerprint if self.surrogate is not None else None,
             "prose": how,
             "queries": round(queries, 1),
+            "refuted": self.refuted,
         }
         return Explanation(
             case_id=draft.case.case_id,

@@ -80,6 +80,13 @@ NTest = Annotated[int, typer.Option(min=1, help="Cases kept for the test.")]
 NExplain = Annotated[int, typer.Option(min=0, help="Test cases to explain in the run.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")]
 Run = Annotated[Path, typer.Option(help="Folder of a run.")]
+RefutedReasons = Annotated[
+    Literal["keep", "drop", "retry"],
+    typer.Option(
+        help="What becomes of the surrogate's own reasons that the target refutes: kept beside the "
+        "verdict, dropped, or asked for once more."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from innerview.alignment.cases import read_cases
 from innerview.errors import RunError
@@ -17,23 +18,41 @@ from innerview.files import room_for, write_whole
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import load_bundle
 
+if TYPE_CHECKING:
+    from innerview.explainer import Refuted
+
 __all__ = ["explain", "report"]
 
 _SHARD = 20
 _NAMES = {"als": "ALS", "sasrec": "SASRec"}
 
 
-def explain(run: Path, say: Say, *, case_ids: Sequence[str] | None = None, n: int = 20) -> Path:
+def explain(
+    run: Path,
+    say: Say,
+    *,
+    case_ids: Sequence[str] | None = None,
+    n: int = 20,
+    refuted: Refuted = "keep",
+) -> Path:
     """Explain what the target puts first for held-out cases, one JSON line each.
 
     Explanations that are there already are kept, so a killed run goes on where it stopped.
+
+    Args:
+        run: with a target, and a surrogate if there is one.
+        say: told how far it is.
+        case_ids: which; by default the first ``n`` of an ordinary length.
+        n: how many, if no ids are given.
+        refuted: what becomes of reasons that the target refutes; see ``Explainer``.
     """
     from innerview.explainer import Explainer
 
-    explainer = Explainer.load(run)
+    explainer = Explainer.load(run, refuted=refuted)
     wanted = list(case_ids) if case_ids is not None else _worth_showing(run, n)
     fingerprint = explainer.surrogate.fingerprint if explainer.surrogate else "none"
-    made_from = digest([explainer.target.fingerprint, fingerprint])[:12]
+    how = [] if refuted == "keep" else [refuted]
+    made_from = digest([explainer.target.fingerprint, fingerprint, *how])[:12]
     path = run / "explanations" / f"{made_from}.jsonl"
     written = _Shards(path)
     done = {e.case_id for e in _explanations(path)}

@@ -33,7 +33,7 @@ __all__ = ["PROSE_TOKENS", "Respondent"]
 
 PROSE_TOKENS = 320
 _N_RETRIEVED, _N_CANDIDATES = 5, 20
-_JUDGED = ("interest", "ranking", "attribution")
+_JUDGED = ("interest", "ranking")
 _WORTH_KEEPING = 5000
 """Titles from which on a trie is kept on disk: below, building it takes less than half a second."""
 
@@ -120,7 +120,10 @@ class Respondent:
         and weighed by judgements, and parts are judged.
         """
         values: list[Any] = [None] * len(records)
+        explained = [i for i, r in enumerate(records) if r.task == "attribution"]
+        reasons = self.reasons([records[i] for i in explained])
         understood = self._understood(records)
+        understood |= {i: own[0] for i, own in zip(explained, reasons, strict=True)}
         for i, found in understood.items():
             values[i] = found
         told = [i for i, r in enumerate(records) if r.task not in _JUDGED and i not in understood]
@@ -140,6 +143,24 @@ class Respondent:
             values[i] = self._verdict(records[i], values[i], [next(odds) for _ in own])
         return values
 
+    def reasons(self, records: Sequence[Record]) -> list[tuple[str, ...]]:
+        """For each attribution question, the parts of its case, those that matter most first.
+
+        With a memory, the less an outcome fits what is understood of a case without a part, the
+        more it matters; without one, the likelier yes is to the outcome for that part alone.
+        """
+        understood = bool(self.memory.edits)
+        ask = self._without_each if understood else self._with_each_alone
+        asked = [ask(record) for record in records]
+        flat = [question for own in asked for question in own]
+        told = iter(self.understanding.fit_of(flat) if understood and flat else self._odds(flat))
+        found: list[tuple[str, ...]] = []
+        for record, own in zip(records, asked, strict=True):
+            parts, said = _distinct_parts(record), [next(told) for _ in own]
+            weights = [-fit for fit in said] if understood else said
+            found.append(_best_first(zip(parts, weights or [0.0], strict=True)))
+        return found
+
     @cached_property
     def _askers(self) -> Mapping[bool, Asker]:
         """By whether their words were kept out of training."""
@@ -149,9 +170,8 @@ class Respondent:
         }
 
     def _understood(self, records: Sequence[Record]) -> dict[int, Any]:
-        """By place, what needs no words to be found: the outcomes that fit a case best, the part
-        without which an outcome fits worst, and the outcomes that slots stand for. Nothing without
-        a memory."""
+        """By place, what needs no words to be found: the outcomes that fit a case best, and those
+        that slots stand for. Nothing without a memory."""
         if not self.memory.edits:
             return {}
         reader, found = self.understanding, dict[int, Any]()
@@ -160,14 +180,6 @@ class Respondent:
         if asked:
             best = reader.best([records[i] for i in asked], size=_N_RETRIEVED)
             found |= zip(asked, best, strict=True)
-        asked = [i for i, r in enumerate(records) if r.task == "attribution"]
-        if asked:
-            left_out = [self._without_each(records[i]) for i in asked]
-            fit = iter(reader.fit_of([q for own in left_out for q in own]))
-            for i, own in zip(asked, left_out, strict=True):
-                lost = [-next(fit) for _ in own]
-                parts = _distinct_parts(records[i])
-                found[i] = _best_first(zip(parts, lost, strict=True))[0] if lost else parts[0]
         asked = [i for i, r in enumerate(records) if r.task in named]
         if asked and reader.reads_titles:
             sayings = [self._sayings(records[i]) for i in asked]
@@ -206,6 +218,15 @@ class Respondent:
             )
         ]
 
+    def _with_each_alone(self, record: Record) -> list[Record]:
+        """Whether an outcome is of interest to a case of each of its parts alone."""
+        asker, outcome = self._askers[record.heldout_phrasing], [record.label["outcome"]]
+        return [
+            question
+            for part in _distinct_parts(record)
+            for question in asker.judgements(record, outcome, parts=[part])
+        ]
+
     def _judgements(
         self, record: Record, named: Sequence[tuple[str, float]] | None
     ) -> Sequence[Record]:
@@ -216,13 +237,6 @@ class Respondent:
                 return asker.judgements(record, [outcome for outcome, _ in named or ()])
             case "ranking":
                 return asker.judgements(record, record.label["shown"])
-            case "attribution":
-                outcome = [record.label["outcome"]]
-                return [
-                    question
-                    for part in _distinct_parts(record)
-                    for question in asker.judgements(record, outcome, parts=[part])
-                ]
             case _:
                 return [record]
 
@@ -239,8 +253,6 @@ class Respondent:
                 return _best_first(found)[:_N_RETRIEVED]
             case "ranking":
                 return _best_first(zip(record.label["shown"], odds, strict=True))
-            case "attribution":
-                return _best_first(zip(_distinct_parts(record), odds, strict=True))[0]
             case _:
                 return 1 / (1 + math.exp(-odds[0]))
 

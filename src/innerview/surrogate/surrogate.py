@@ -402,6 +402,10 @@ class Surrogate:
         """Answers by id, in the order of the records; see ``Respondent.answer``."""
         return self.respondent.answer(records, batch_size=batch_size, max_new_tokens=max_new_tokens)
 
+    def reasons(self, records: Sequence[Record]) -> list[tuple[str, ...]]:
+        """Parts that matter, most first, by attribution question; see ``Respondent.reasons``."""
+        return self.respondent.reasons(records)
+
     def write(
         self,
         records: Sequence[Record],
