@@ -5,11 +5,11 @@ thousands of titles only slowly. But the vectors are known, and can be written i
 a title has been read, its vector is looked up (``recall.py``); a slot carries its own. A few of the
 lower layers write which tokens end a part (by least squares on their hidden units, as MEMIT does,
 Meng et al., arXiv 2210.07229). A head of the next layer hands what was mentioned to the token
-behind, another hands a case's slot to all that follow, and a third the last part to where a
-question opens; heads of the layer above average what the parts' ends were handed, or take the last,
-and read the case's vector off it, or what its slot has left to tell; the layer above that compares
-the case with what was just mentioned. Titles and slots then mean the same, in one place that every
-task can use, and training has to learn to speak about it.
+behind, another hands the last part to where a question opens; heads of the layer above average what
+the parts' ends were handed, or take the last, or look at the case's slot if there is one, and the
+case's vector is read off them; the layer above that compares the case with what was just mentioned.
+Titles and slots then mean the same, in one place that every task can use, and training has to learn
+to speak about it.
 
 All this is written in places, directions of the hidden state, that nothing else reaches: what is
 written stays as it is to the last layer. It is fitted on the surrogate's own hidden states, layer
