@@ -49,7 +49,10 @@ _RIDGE = 0.02
 """Penalty, as a share of the features' mean square, where features are many."""
 _SHARPNESS = (3.5, 6.0)
 """How strongly the gathering heads prefer parts to other tokens, in nats."""
-_FROM_PARTS, _USUAL_ENDS, _UNSEEN = 0.05, 20, 1e-5
+_SHARPNESS_BESIDE = (3.5, 5.0, 7.0)
+"""The same of those that see a case's slot as well; where there is none, all of them are there to
+tell many parts from few."""
+_FROM_PARTS, _USUAL_ENDS, _UNSEEN = 0.1, 20, 1e-5
 """Share of a case that is read off its parts where a slot tells it too, so that its titles are
 heard as well; the number of ends of parts that get so much attention, two for each part that is
 named by title and slot; and how much each gets where a slot shall keep them from being seen."""
@@ -349,11 +352,11 @@ class _Writer:
         # Turned least by the rotary embedding: the same at any distance.
         ends, opens, slot = (heads.size // 2 - back for back in (1, 2, 3))
         slots = [s.slots(0) for s in self.streams]
-        parts = [(ends, sharp, _UNSEEN) for sharp in _SHARPNESS]
-        blind = cycle([parts[0], (opens, _LAST, _UNSEEN), *parts[1:]])
-        beside = (ends, _SHARPNESS[-1], _FROM_PARTS / _USUAL_ENDS)
+        first, *rest = [(ends, sharp, _UNSEEN) for sharp in _SHARPNESS]
+        blind = cycle([first, (opens, _LAST, _UNSEEN), *rest])
+        beside = cycle([(ends, sharp, _FROM_PARTS / _USUAL_ENDS) for sharp in _SHARPNESS_BESIDE])
         for head in range(heads.n):
-            place, sharp, share = next(blind) if head < n_blind * heads.repeats else beside
+            place, sharp, share = next(blind if head < n_blind * heads.repeats else beside)
             query = heads.q[head * heads.size :][: heads.size]
             query[place] = flat * (sharp * heads.size**0.5)
             # So much more, that one token that is looked for is left a share beside the slot.
