@@ -192,12 +192,13 @@ class Fit:
         for i, (states, spots) in enumerate(zip(hidden, self.spots, strict=True)):
             self.written[i] = states[spots[:, 0], spots[:, 1]].float() @ reading
 
-    def solve(self, inner: Sequence[Tensor], *, ridge: float) -> Tensor:
+    def solve(self, inner: Sequence[Tensor], *, ridge: float, faint: float = 1e-3) -> Tensor:
         """(m, c) ridge solution for what is still missing.
 
         Args:
             inner: (B, T, m) per batch, what it is read off.
             ridge: penalty, as a share of the features' mean square.
+            faint: size, as a share of the features' mean size, below which a feature is held back.
         """
         gram, moments, n = torch.zeros(()), torch.zeros(()), 0
         for x, missing in self._pieces(inner):
@@ -207,7 +208,7 @@ class Fit:
             moments = moments + x.T @ missing
             n += len(x)
         scale = (gram.diagonal() / n).sqrt()
-        scale = scale + 1e-3 * scale.mean()
+        scale = scale + faint * scale.mean()
         gram.div_(scale[:, None]).div_(scale)
         gram.diagonal().add_(ridge * n)
         into: Tensor = torch.linalg.solve(gram, moments / scale[:, None]) / scale[:, None]

@@ -376,7 +376,7 @@ class _Writer:
         self._apply(heads, ("q_proj", "k_proj", "v_proj"))
         pooled = self._pooled(at, heads)
         self.cases.measure([s.hidden for s in self.streams], self.at.case.T / self.unit)
-        into = self.cases.solve(pooled, ridge=1e-3)
+        into = self.cases.solve(pooled, ridge=1e-3, faint=1e-2)
         heads.o[:, : heads.width] = (into @ (self.at.case * self.unit)).T
         self._apply(heads, ("o_proj",))
         self.memory.explained["case"] = self.cases.explained()
