@@ -149,6 +149,18 @@ def test_the_case_and_the_last_mention_are_read_at_every_position_asked_for() ->
         assert numbers.shape == (len(batch.answer_positions), n)
 
 
+@pytest.mark.parametrize("form", ["behavior", "intention", "hybrid"])
+def test_prompts_of_one_form_alone_are_enough(form: Form) -> None:
+    surrogate = _deep()
+    groups = [own for g in _records(60) if (own := [r for r in g if r.form == form])]
+    rows = _rows(surrogate, groups)
+    surrogate.memory = written = _fit(surrogate, rows)
+    assert written.edits
+    assert all(torch.isfinite(x).all() for e in written.edits for x in (e.out, e.into))
+    asked = [r for g in groups for r in g if r.task == "retrieval"]
+    assert torch.isfinite(surrogate.respondent.understanding._cases(asked)).all()
+
+
 def test_what_a_slot_holds_is_read_there_as_it_is() -> None:
     surrogate = _deep()
     groups = _records(40)

@@ -334,7 +334,8 @@ class _Writer:
             wanted.append(flags[asked[-1].unbind(1)][:, None])
         told = Fit(asked, wanted).solve(seen, ridge=1e-3)[:, 0]
         there = [x[own.unbind(1)].float() @ told for x, own in zip(seen, spots, strict=True)]
-        return told / torch.cat(there).mean().clamp_min(_FAINT)
+        measured = torch.cat(there)
+        return told / measured.mean().clamp_min(_FAINT) if len(measured) else told
 
     def gather(self, at: int) -> None:
         """Turn a layer's first heads into ones that average what was handed to the ends of parts,
@@ -388,7 +389,8 @@ class _Writer:
 
     def _told_by_parts(self, at: int, heads: _Heads) -> Tensor:
         """(c, c) map from the mean of what parts mean to the case that they make, where no slot
-        tells it; found by the last of some heads that are applied for as long as it takes."""
+        tells it; found by the last of some heads that are applied for as long as it takes.
+        Nothing, where a slot tells every case."""
         names = [f"{heads.name}.{part}" for part in ("q_proj", "k_proj", "v_proj")]
         layers = [base_linear(self.causal.get_submodule(name)) for name in names]
         kept = [layer.weight.clone() for layer in layers]
@@ -404,7 +406,10 @@ class _Writer:
             untold = ~stream.sees(own, stream.slots(0))
             spots.append(own[untold])
             wanted.append(known[untold])
-        return Fit(spots, wanted).solve(pooled, ridge=1e-3).T
+        fit = Fit(spots, wanted)
+        if not any(len(spots[i]) for i in fit.fitted()):
+            return pooled[0].new_zeros(self.c, self.c, dtype=torch.float32)
+        return fit.solve(pooled, ridge=1e-3).T
 
     def compare(self, at: int) -> None:
         """Let a layer say how well the thing just mentioned fits the case.
