@@ -98,8 +98,7 @@ class Stream:
         places, kinds = batch.anchor_positions, batch.anchor_kinds
         known = _standardized(vectors, kinds, batch.anchor_rows, standard)
         case, part = kinds == 0, kinds == KINDS.index("part")
-        held = torch.zeros_like(batch.input_ids, dtype=torch.bool)
-        held[batch.slot_positions[:, 0], batch.slot_positions[:, 1]] = True
+        held = self._marked(batch.slot_positions)
         # What a slot holds is known; only text has to be understood.
         text = ~case & ~held[places[:, 0], places[:, 1]]
         behind = places + places.new_tensor([0, 1])
@@ -130,17 +129,19 @@ class Stream:
 
     def at_slots(self, spots: Tensor) -> Tensor:
         """Those of some positions (N, 2) at which a slot stands."""
-        held = torch.zeros_like(self.batch.input_ids, dtype=torch.bool)
-        held[self.batch.slot_positions.unbind(1)] = True
-        return spots[held[spots.unbind(1)]]
+        return spots[self._marked(self.batch.slot_positions)[spots.unbind(1)]]
 
     def sees(self, spots: Tensor, others: Tensor) -> Tensor:
         """(N,) whether tokens at some positions (N, 2) may attend to any of some others (M, 2)."""
-        marked = torch.zeros_like(self.batch.input_ids, dtype=torch.bool)
-        marked[others.unbind(1)] = True
         rows, columns = spots.unbind(1)
         seen = dense_mask(self.batch.attention_spans)[rows, 0, columns]
-        return (seen & marked[rows]).any(1)
+        return (seen & self._marked(others)[rows]).any(1)
+
+    def _marked(self, spots: Tensor) -> Tensor:
+        """(B, T) bool, True at some positions (N, 2)."""
+        marked = torch.zeros_like(self.batch.input_ids, dtype=torch.bool)
+        marked[spots.unbind(1)] = True
+        return marked
 
     def opens(self) -> Tensor:
         """(N, 2) where a question about a case opens: right behind the last part it sees."""

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from innerview.alignment.records import FORMS
+from innerview.surrogate.heads import Heads, repeats
 from innerview.surrogate.memory import (
     Edit,
     Memory,
@@ -234,7 +235,7 @@ class _Writer:
         last part to where a question opens, behind the separator."""
         norm = self.layers[at].input_layernorm
         seen = [norm(s.hidden) for s in self.streams]
-        heads = _Heads(self.causal, at, n_keys=_handing(self.causal.config))
+        heads = Heads(self.causal, at, n_keys=_handing(self.causal.config))
         flat = _constant(seen)
         opening = self._telling(seen, [s.opens() for s in self.streams])
         first = self._telling(seen, [s.firsts() for s in self.streams])
@@ -348,7 +349,7 @@ class _Writer:
         norm = self.layers[at].input_layernorm
         seen = [norm(s.hidden) for s in self.streams]
         n_blind = _blind(self.causal.config)
-        heads = _Heads(self.causal, at, n_keys=n_blind + 1)
+        heads = Heads(self.causal, at, n_keys=n_blind + 1)
         flat = self._even(seen)
         # Turned least by the rotary embedding: the same at any distance.
         ends, opens, slot = (heads.size // 2 - back for back in (1, 2, 3))
@@ -382,12 +383,12 @@ class _Writer:
         self._apply(heads, ("o_proj",))
         self.memory.explained["case"] = self.cases.explained()
 
-    def _pooled(self, at: int, heads: _Heads) -> list[Tensor]:
+    def _pooled(self, at: int, heads: Heads) -> list[Tensor]:
         """(B, T, heads x size) per batch, what a layer's rewritten heads hand on."""
         output = self.causal.get_submodule(f"{heads.name}.o_proj")
         return [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
 
-    def _told_by_parts(self, at: int, heads: _Heads) -> Tensor:
+    def _told_by_parts(self, at: int, heads: Heads) -> Tensor:
         """(c, c) map from the mean of what parts mean to the case that they make, where no slot
         tells it; found by the last of some heads that are applied for as long as it takes.
         Nothing, where a slot tells every case."""
@@ -523,7 +524,7 @@ class _Writer:
         weight: Tensor = norm.weight.float()
         return places / weight * (scale / unit)
 
-    def _apply(self, heads: _Heads, parts: Sequence[str]) -> None:
+    def _apply(self, heads: Heads, parts: Sequence[str]) -> None:
         for part in parts:
             name = f"{heads.name}.{part}"
             old = base_linear(self.causal.get_submodule(name)).weight.float()
@@ -555,49 +556,12 @@ def _constant(seen: Sequence[Tensor]) -> Tensor:
     return flat / flat.square().sum()
 
 
-def _repeats(config: Any) -> int:
-    """How many heads share keys and values."""
-    return int(config.num_attention_heads // config.num_key_value_heads)
-
-
 def _handing(config: Any) -> int:
     """How many keys, with the heads that share them, hand on what was mentioned."""
-    return -(-2 // _repeats(config))
+    return -(-2 // repeats(config))
 
 
 def _blind(config: Any) -> int:
     """How many keys, with the heads that share them, gather cases off their parts alone; one more
     does so off slots as well."""
-    return max(1, (len(_SHARPNESS) + 1) // _repeats(config))
-
-
-class _Heads:
-    """The first heads of one layer's attention, about to be rewritten: all that share the first
-    few keys.
-
-    Queries of these heads start from nothing.
-    """
-
-    def __init__(self, causal: Any, at: int, *, n_keys: int) -> None:
-        self.name = f"model.layers.{at}.self_attn"
-        self.size = int(causal.get_submodule(self.name).head_dim)
-        self.repeats, self.n_keys = _repeats(causal.config), n_keys
-        self.n = n_keys * self.repeats
-        self.width = self.n * self.size
-        self.q, self.k, self.v, self.o = (
-            base_linear(causal.get_submodule(f"{self.name}.{part}")).weight.float().clone()
-            for part in ("q_proj", "k_proj", "v_proj", "o_proj")
-        )
-        self.q[: self.width] = 0
-
-    def share(self, key: Tensor, values: Sequence[Tensor]) -> None:
-        """Give them all the same (size, h) map to keys, and one map to values per key."""
-        n = self.n_keys * self.size
-        self.k[:n], self.v[:n] = key.repeat(self.n_keys, 1), torch.cat(list(values))
-
-    def weight(self, part: str) -> Tensor:
-        """The new weight of one of the four maps."""
-        new: Tensor = {
-            "q_proj": self.q, "k_proj": self.k, "v_proj": self.v, "o_proj": self.o
-        }[part]  # fmt: skip
-        return new
+    return max(1, (len(_SHARPNESS) + 1) // repeats(config))
