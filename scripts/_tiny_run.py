@@ -98,7 +98,7 @@ def explain(run: Path) -> Path:
 
 def watch_saves(tell: Callable[[bytes], object]) -> None:
     """Say ``[`` when something begins to be saved, ``]`` when it is."""
-    from innerview.pipeline._report import _Shards
+    from innerview.pipeline._shards import Shards
     from innerview.surrogate import surrogate, train
 
     for owner, name in (
@@ -106,7 +106,7 @@ def watch_saves(tell: Callable[[bytes], object]) -> None:
         (train, "append_log"),
         (surrogate, "write_whole"),
         (surrogate.Surrogate, "save"),
-        (_Shards, "add"),
+        (Shards, "add"),
     ):
         _set(owner, name, _announced(getattr(owner, name), tell))
 

@@ -33,7 +33,7 @@ import torch
 import _tiny_run as tiny
 from innerview.errors import InnerviewError, InnerviewWarning
 from innerview.pipeline._align import TrainingGroups
-from innerview.pipeline._report import _Shards
+from innerview.pipeline._shards import Shards
 from innerview.surrogate import surrogate as surrogate_module
 from innerview.surrogate.base import load_base
 from innerview.surrogate.checkpoint import read_checkpoint, write_checkpoint
@@ -187,7 +187,7 @@ def files_of(folder: Path) -> list[str]:
 def full(work: Path, surrogate: Surrogate, optimizer: torch.optim.Optimizer) -> dict[str, str]:
     """What went wrong with each save on a full disk."""
     kept, lines = work / "training", ["x" * SMALL] * 2
-    shards = _Shards(work / "explanations" / "x.jsonl")
+    shards = Shards(work / "explanations" / "x.jsonl")
     shards.add(["whole"])
 
     def checkpoint() -> None:
@@ -209,7 +209,7 @@ def full(work: Path, surrogate: Surrogate, optimizer: torch.optim.Optimizer) -> 
         "explanations": lambda: shards.add(lines),
     }
     wrong = {name: no_room(work, save) for name, save in saves.items()}
-    again = _Shards(shards.path)
+    again = Shards(shards.path)
     again.finish()
     if shards.path.read_text() != "whole\n":
         wrong["explanations"] = "a part of a shard stayed"

@@ -15,7 +15,7 @@ from innerview.alignment.cases import Cases, write_cases
 from innerview.data.tables import Catalogue
 from innerview.errors import RunError
 from innerview.pipeline import _report
-from innerview.pipeline._report import _Shards
+from innerview.pipeline._shards import Shards
 from innerview.targets import Capabilities, Case, Contents, save_bundle
 from innerview.targets.manifest import MeanOfParts
 
@@ -71,7 +71,7 @@ def test_a_run_that_is_cut_off_in_a_shard_ends_in_the_same_bytes(
     for cut in (0, 7, ends[0], ends[1] + 1, ends[2], ends[2] + 9, inside, ends[3], ends[4]):
         path.unlink()
 
-        def torn(self: _Shards, lines: list[str], cut: int = cut) -> None:
+        def torn(self: Shards, lines: list[str], cut: int = cut) -> None:
             data = "".join(f"{line}\n" for line in lines).encode()
             size = path.stat().st_size if path.exists() else 0
             with path.open("ab") as out:
@@ -81,7 +81,7 @@ def test_a_run_that_is_cut_off_in_a_shard_ends_in_the_same_bytes(
             self._mark(size + len(data))
 
         with monkeypatch.context() as patched:
-            patched.setattr(_Shards, "add", torn)
+            patched.setattr(Shards, "add", torn)
             with pytest.raises(Killed):
                 _explain(run)
         assert _explain(run).read_bytes() == whole, cut
@@ -128,7 +128,7 @@ def test_shards_are_whole_after_a_kill_at_any_step(
     path = tmp_path / "x.jsonl"
 
     def grow() -> None:
-        shards = _Shards(path)
+        shards = Shards(path)
         n = path.read_bytes().count(b"\n") if path.exists() else 0
         assert n % 3 == 0
         for at in range(n, 9, 3):

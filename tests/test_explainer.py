@@ -146,3 +146,70 @@ def test_refuted_reasons_are_kept_dropped_or_asked_for_once_more(
     assert found.provenance["refuted"] == refuted
     # What was measured on the target itself is there in any case.
     assert [c for c in found.claims if c.claim.source == "evidence"] == list(explainer("c0").claims)
+
+
+class _Mistaken(_Opinionated):
+    """Takes the target for one with other weights."""
+
+    def __init__(self, believed: ScriptedTarget) -> None:
+        super().__init__("", "")  # no reason in any form
+        self.believed = believed
+
+    def stand_in(self, form: str) -> ScriptedTarget:
+        self.believed.form = form  # type: ignore[attr-defined]
+        return self.believed
+
+
+def _believing(target: ScriptedTarget, error: float) -> Any:
+    wrong = np.random.default_rng(1).normal(size=target.weights.shape) * error
+    weights = (target.weights + wrong).astype(np.float32)
+    return _Mistaken(ScriptedTarget(weights, target.outcomes, vectors=False, max_parts=5))
+
+
+def test_claims_of_the_surrogates_own_are_replayed_on_the_target(explainer: Explainer) -> None:
+    target = explainer.target
+    assert isinstance(target, ScriptedTarget)
+    wrong = Explainer(
+        target, _believing(target, 1.0), cases=explainer.cases, claims="surrogate"
+    )  # fmt: skip
+    found = wrong(["c0", "c1", "c2"])
+    claims = [c for one in found for c in one if c.claim.source == "surrogate_hybrid"]
+    assert {c.verdict for c in claims} == {"verified", "refuted"}
+    for one in found:
+        assert one.rank == 1, "rank and score are the target's"
+        assert one.evidence is None
+        assert {c.claim.source for c in one} >= {"surrogate_hybrid"}
+        refuted = [c for c in one if c.verdict == "refuted"]
+        assert not any(c.claim.type == "UNDECIDED" and "No single" in one.text for c in refuted)
+        assert one.provenance["claims"] == "surrogate"
+        assert Explanation.from_dict(one.to_dict()) == one
+    dropping = Explainer(
+        target, _believing(target, 1.0), cases=explainer.cases, claims="surrogate", refuted="drop"
+    )
+    left = [c for one in dropping(["c0", "c1", "c2"]) for c in one]
+    assert left
+    assert {c.verdict for c in left} == {"verified"}
+
+
+def test_a_surrogate_that_is_right_claims_what_the_evidence_does(explainer: Explainer) -> None:
+    target = explainer.target
+    assert isinstance(target, ScriptedTarget)
+    right = Explainer(target, _believing(target, 0.0), cases=explainer.cases, claims="surrogate")
+
+    def told(one: Explanation) -> list[Any]:
+        return [(c.claim.type, c.claim.parts, c.claim.stated) for c in one
+                if c.claim.source in ("evidence", "surrogate_hybrid")]  # fmt: skip
+
+    for name in ("c0", "c1"):
+        mine, theirs = right(name), explainer(name)
+        # At most one group is tried, so only there it may say less.
+        assert [t for t in told(mine) if t[0] != "ATTRIBUTE"] == [
+            t for t in told(theirs) if t[0] != "ATTRIBUTE"
+        ]
+        own = [c for c in mine if c.claim.source == "surrogate_hybrid"]
+        assert {c.verdict for c in own} == {"verified"}
+
+
+def test_without_a_surrogate_there_is_nobody_to_claim(explainer: Explainer) -> None:
+    with pytest.raises(CaseError, match="claims='grounded'"):
+        Explainer(explainer.target, claims="surrogate")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -14,6 +14,7 @@ from innerview.alignment.prose import checked_claims, named_titles, prose_record
 from innerview.alignment.records import FORMS, Form, Record, Text
 from innerview.alignment.tasks import Asker, Context
 from innerview.errors import CaseError
+from innerview.explanation._ask import Question, ask
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import Evidence
 from innerview.explanation.explanation import Explanation, Explanations, FormAnswer
@@ -33,6 +34,9 @@ __all__ = ["Explainer"]
 Refuted = Literal["keep", "drop", "retry"]
 """What becomes of what a surrogate claims and its target refutes."""
 
+Claiming = Literal["grounded", "surrogate"]
+"""Whose answers claims are read off: the target's, or the surrogate's own."""
+
 _BATCH = 32
 _FREE_TOKENS = 64
 """Of an answer that is not checked."""
@@ -47,9 +51,15 @@ class _Draft:
     """One explanation on its way: what was measured, and what the surrogate said."""
 
     case: Case
-    evidence: Evidence
+    outcome: str
+    score: float
+    rank: int
+    evidence: Evidence | None
     claims: list[CheckedClaim]
+    """What there is to tell."""
     titles: dict[str, str]
+    reasons: list[CheckedClaim] = field(default_factory=list)
+    """What the surrogate takes for the strongest reason, by form."""
 
 
 class Explainer:
@@ -60,9 +70,15 @@ class Explainer:
         surrogate: the language model aligned with it; without one, evidence and claims are the
             same and the prose is rendered from the claims.
         cases: known cases by id, so that ids can be given instead of cases.
-        refuted: what becomes of the surrogate's own reasons that the target refutes: they are kept
+        refuted: what becomes of the surrogate's own claims that the target refutes: they are kept
             beside their verdict, or dropped, or the surrogate is asked once for its next best
             reason, which is dropped if it is refuted too.
+        claims: whose answers claims are read off. ``grounded``: the target's, so that they are true
+            from the start. ``surrogate``: the surrogate's own, which claims without a query, in
+            all channels it has, and is checked afterwards.
+
+    Raises:
+        CaseError: the surrogate is to make the claims, and there is none.
     """
 
     def __init__(
@@ -72,22 +88,30 @@ class Explainer:
         *,
         cases: Mapping[str, Case] | None = None,
         refuted: Refuted = "keep",
+        claims: Claiming = "grounded",
     ) -> None:
+        if claims == "surrogate" and surrogate is None:
+            raise CaseError("no surrogate is there to make claims; use claims='grounded'")
         self.target, self.surrogate, self.refuted = target, surrogate, refuted
+        self.claims = claims
         self.cases = dict(cases or {})
         self._index = TitleIndex(target.outcomes.titles)
         self._asker = Asker(target.outcomes, target.parts)
 
     @classmethod
-    def load(cls, run: Path | str, *, refuted: Refuted = "keep") -> Explainer:
+    def load(
+        cls, run: Path | str, *, refuted: Refuted = "keep", claims: Claiming = "grounded"
+    ) -> Explainer:
         """Load from a run folder: its target, its surrogate if it has one, its cases.
 
         Args:
             run: the folder.
-            refuted: what becomes of the surrogate's own reasons that the target refutes.
+            refuted: what becomes of the surrogate's own claims that the target refutes.
+            claims: whose answers claims are read off.
 
         Raises:
             RunError: the folder lacks the cases or the target.
+            CaseError: the surrogate is to make the claims, and the folder has none.
             BundleError, SurrogateError: a file of theirs is damaged or does not fit.
         """
         run = Path(run)
@@ -99,7 +123,7 @@ class Explainer:
 
             surrogate = Surrogate.load(run / "surrogate", target)
         cases = {c.case_id: c for c in (*known.test, *known.valid, *known.train)}
-        return cls(target, surrogate, cases=cases, refuted=refuted)
+        return cls(target, surrogate, cases=cases, refuted=refuted, claims=claims)
 
     @property
     def case_ids(self) -> list[str]:
@@ -223,16 +247,11 @@ class Explainer:
     ) -> list[Explanation]:
         before = self.target.queries.used
         pairs = self._with_outcomes(cases, outcomes)
-        drafts = [
-            _Draft(case, evidence, claims, named_titles(self.target, case, outcome, claims))
-            for (case, outcome), (evidence, claims) in zip(
-                pairs, checked_claims(self.target, pairs), strict=True
-            )
-        ]
+        drafts = (self._measured if self.claims == "grounded" else self._claimed)(pairs)
         answers = self._form_answers(drafts)
         drafts = [
-            replace(d, claims=[*d.claims, *said])
-            for d, said in zip(drafts, self._surrogate_claims(drafts, answers), strict=True)
+            replace(draft, reasons=said)
+            for draft, said in zip(drafts, self._surrogate_claims(drafts, answers), strict=True)
         ]
         prose = self._prose(drafts)
         queries = self.target.queries.used - before
@@ -252,16 +271,45 @@ class Explainer:
             for c, o in zip(cases, outcomes, strict=True)
         ]
 
+    def _measured(self, pairs: Sequence[tuple[Case, str]]) -> list[_Draft]:
+        """Drafts with claims read off the target's answers."""
+        return [
+            _Draft(
+                case, outcome, evidence.score, evidence.rank, evidence, claims,
+                named_titles(self.target, case, outcome, claims),
+            )
+            for (case, outcome), (evidence, claims) in zip(
+                pairs, checked_claims(self.target, pairs), strict=True
+            )
+        ]  # fmt: skip
+
+    def _claimed(self, pairs: Sequence[tuple[Case, str]]) -> list[_Draft]:
+        """Drafts with claims read off the surrogate's answers, then replayed on the target."""
+        from innerview.surrogate.stand_in import own_claims
+
+        assert self.surrogate is not None
+        found = own_claims(self.surrogate.stand_in(self.forms[-1]), pairs)
+        wholes = ask(self.target, [Question(case, case, outcome) for case, outcome in pairs])
+        flat = [(c, case) for (_, own), (case, _) in zip(found, pairs, strict=True) for c in own]
+        replayed = iter(verify_many(flat, self.target))
+        drafts: list[_Draft] = []
+        for (case, outcome), (_, own), whole in zip(pairs, found, wholes, strict=True):
+            claims = [next(replayed) for _ in own]
+            if self.refuted != "keep":
+                claims = [checked for checked in claims if checked.verdict != "refuted"]
+            titles = named_titles(self.target, case, outcome, claims)
+            drafts.append(_Draft(case, outcome, whole.score, whole.rank, None, claims, titles))
+        return drafts
+
     # -- the surrogate's own view ------------------------------------------------------------------
 
     def _questions(self, draft: _Draft, form: Form) -> list[Record]:
         context = Context(draft.case.case_id, draft.case.parts, len(draft.case.parts))
-        outcome = draft.evidence.outcome
         rng = case_seed(0, draft.case, f"explain-{form}")
         return [
-            self._asker.retrieval(context, form, [outcome], rng),
-            *self._asker.interest(context, form, [(outcome, True)], rng),
-            self._asker.attribution(context, form, outcome, draft.case.parts[0], rng),
+            self._asker.retrieval(context, form, [draft.outcome], rng),
+            *self._asker.interest(context, form, [(draft.outcome, True)], rng),
+            self._asker.attribution(context, form, draft.outcome, draft.case.parts[0], rng),
         ]
 
     def _form_answers(self, drafts: Sequence[_Draft]) -> list[dict[Form, FormAnswer]]:
@@ -316,7 +364,7 @@ class Explainer:
         """By draft and form, the part that is said to matter most, as a claim that was replayed."""
         claims = {
             (i, form): Claim(
-                "EVIDENCE", drafts[i].evidence.outcome, (part,), {"rank": 1},
+                "EVIDENCE", drafts[i].outcome, (part,), {"rank": 1},
                 source=f"surrogate_{form}",
             )
             for (i, form), part in named.items()
@@ -326,9 +374,6 @@ class Explainer:
         return dict(zip(claims, verify_many(pairs, self.target), strict=True))
 
     # -- words -----------------------------------------------------------------------------------
-
-    def _grounded(self, draft: _Draft) -> list[CheckedClaim]:
-        return [c for c in draft.claims if c.claim.source == "evidence"]
 
     def _prose(self, drafts: Sequence[_Draft]) -> list[tuple[str, str]]:
         """Text of each draft, and how it came to be: written, repaired, or rendered.
@@ -355,14 +400,15 @@ class Explainer:
 
     def _prose_question(self, draft: _Draft) -> Record:
         return prose_record(
-            self._asker, draft.case, draft.evidence, self._grounded(draft), draft.titles
-        )
+            self._asker, draft.case, draft.claims, draft.titles,
+            outcome=draft.outcome, rank=draft.rank,
+        )  # fmt: skip
 
     def _wordings(self, draft: _Draft) -> list[tuple[str, ...]]:
         return wordings(
-            self._grounded(draft),
-            outcome=draft.evidence.outcome,
-            rank=draft.evidence.rank,
+            draft.claims,
+            outcome=draft.outcome,
+            rank=draft.rank,
             titles=draft.titles,
             noun=self.target.outcomes.noun,
         )
@@ -370,9 +416,9 @@ class Explainer:
     def _states_exactly(self, draft: _Draft, text: str) -> bool:
         check = check_prose(
             text,
-            choose(self._grounded(draft)),
-            outcome=draft.evidence.outcome,
-            rank=draft.evidence.rank,
+            choose(draft.claims),
+            outcome=draft.outcome,
+            rank=draft.rank,
             titles=draft.titles,
             index=self._index,
         )
@@ -380,9 +426,9 @@ class Explainer:
 
     def _rendered(self, draft: _Draft) -> str:
         return render(
-            self._grounded(draft),
-            outcome=draft.evidence.outcome,
-            rank=draft.evidence.rank,
+            draft.claims,
+            outcome=draft.outcome,
+            rank=draft.rank,
             titles=draft.titles,
             noun=self.target.outcomes.noun,
             variant=int(case_seed(0, draft.case, "render").integers(2**31)),
@@ -406,18 +452,19 @@ class Explainer:
             "prose": how,
             "queries": round(queries, 1),
             "refuted": self.refuted,
+            "claims": self.claims,
         }
         return Explanation(
             case_id=draft.case.case_id,
-            outcome_id=draft.evidence.outcome,
+            outcome_id=draft.outcome,
             parts=draft.case.parts,
             decision=main.decision if main else "not asked",
             probability=main.probability if main else None,
-            score=draft.evidence.score,
-            rank=draft.evidence.rank,
+            score=draft.score,
+            rank=draft.rank,
             form=("hybrid" if "hybrid" in answers else "behavior") if answers else "target",
             text=text,
-            claims=tuple(draft.claims),
+            claims=(*draft.claims, *_new(draft.reasons, draft.claims)),
             titles={**named, **draft.titles},
             evidence=draft.evidence,
             provenance=provenance,
@@ -425,3 +472,8 @@ class Explainer:
             noun=outcomes.noun,
             answerer=self.ask,
         )
+
+
+def _new(reasons: Sequence[CheckedClaim], told: Sequence[CheckedClaim]) -> list[CheckedClaim]:
+    """Reasons but for those that are told already, as claims of the very same."""
+    return [one for one in reasons if one.claim not in [other.claim for other in told]]

@@ -14,6 +14,7 @@ from innerview.cli import _run, app
 from innerview.cli._options import seconds
 from innerview.data.formats import DataFormat
 from innerview.data.splits import HoldOut
+from innerview.explainer import Claiming, Refuted
 from innerview.pipeline import RunSettings
 
 COMMANDS = [
@@ -22,6 +23,8 @@ COMMANDS = [
     ["label"],
     ["align"],
     ["evaluate"],
+    ["evidence"],
+    ["fidelity"],
     ["report"],
     ["explain"],
     ["doctor"],
@@ -69,6 +72,8 @@ def test_bad_duration_on_the_command_line_starts_nothing() -> None:
 def test_choices_are_those_of_the_rooms_that_own_them() -> None:
     assert get_args(get_args(opt.Format)[0]) == get_args(DataFormat)
     assert set(get_args(get_args(opt.Split)[0])) == {"auto", *get_args(HoldOut)}
+    assert get_args(get_args(opt.RefutedReasons)[0]) == get_args(Refuted)
+    assert get_args(get_args(opt.Claims)[0]) == get_args(Claiming)
 
 
 def test_defaults_are_those_of_the_pipeline() -> None:

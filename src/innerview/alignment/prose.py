@@ -48,25 +48,25 @@ def checked_claims(
 def prose_record(
     asker: Asker,
     case: Case,
-    evidence: Evidence,
     claims: Sequence[CheckedClaim],
     titles: Mapping[str, str],
+    *,
+    outcome: str,
+    rank: int,
 ) -> Record:
     """The question that asks for prose about these claims, with our own rendering as the answer."""
-    rng = case_seed(0, case, f"prose-{evidence.outcome}")
+    rng = case_seed(0, case, f"prose-{outcome}")
     noun = asker.outcomes.noun
-    facts = listing(
-        claims, outcome=evidence.outcome, rank=evidence.rank, titles=titles, noun=noun
-    ).splitlines()
+    facts = listing(claims, outcome=outcome, rank=rank, titles=titles, noun=noun).splitlines()
     text = render(
         claims,
-        outcome=evidence.outcome,
-        rank=evidence.rank,
+        outcome=outcome,
+        rank=rank,
         titles=titles,
         noun=noun,
         variant=int(rng.integers(2**31)),
     )
-    return asker.prose(facts, evidence.outcome, text, rng)
+    return asker.prose(facts, outcome, text, rng)
 
 
 def prose_records(
@@ -91,5 +91,6 @@ def prose_records(
         pairs, checked_claims(target, pairs), strict=True
     ):
         titles = named_titles(target, case, outcome)
-        groups.append([prose_record(asker, case, evidence, claims, titles)])
+        asked = prose_record(asker, case, claims, titles, outcome=outcome, rank=evidence.rank)
+        groups.append([asked])
     return groups

@@ -14,7 +14,7 @@ from innerview.cli import _options as opt
 from innerview.cli._progress import progress
 
 if TYPE_CHECKING:
-    from innerview.explainer import Refuted
+    from innerview.explainer import Claiming, Refuted
     from innerview.explanation.explanation import Explanation
     from innerview.explanation.followup import Reply
 
@@ -28,12 +28,14 @@ def add_to(app: typer.Typer) -> None:
 
 
 def explain(
+    *,
     run: opt.Run,
     user: Annotated[str | None, typer.Option(help="One case; without it all test cases.")] = None,
     item: Annotated[
         str | None, typer.Option(help="The outcome to explain; without it the target's first.")
     ] = None,
     refuted: opt.RefutedReasons = "keep",
+    claims: opt.Claims = "grounded",
     as_json: opt.AsJson = False,
 ) -> None:
     """Explain one case, or all test cases.
@@ -42,29 +44,35 @@ def explain(
     goes on where a killed one stopped.
     """
     if user is not None:
-        _explain_one(run, user, item, refuted, as_json=as_json)
+        _explain_one(run, user, item, refuted, claims, as_json=as_json)
     elif item is not None:
         raise typer.BadParameter("--item needs --user: whose outcome is it?")
     else:
-        _explain_all(run, refuted, as_json=as_json)
+        _explain_all(run, refuted, claims, as_json=as_json)
 
 
 def _explain_one(
-    run: opt.Run, user: str, item: str | None, refuted: Refuted, *, as_json: bool
+    run: opt.Run,
+    user: str,
+    item: str | None,
+    refuted: Refuted,
+    claims: Claiming,
+    *,
+    as_json: bool,
 ) -> None:
     from innerview.explainer import Explainer
 
-    one = Explainer.load(run, refuted=refuted)(user, outcome=item)
+    one = Explainer.load(run, refuted=refuted, claims=claims)(user, outcome=item)
     typer.echo(json.dumps(one.to_dict(), ensure_ascii=False) if as_json else str(one))
 
 
-def _explain_all(run: opt.Run, refuted: Refuted, *, as_json: bool) -> None:
+def _explain_all(run: opt.Run, refuted: Refuted, claims: Claiming, *, as_json: bool) -> None:
     from innerview import pipeline
     from innerview.alignment.cases import read_cases
 
     wanted = [case.case_id for case in read_cases(run).test]
     with progress() as say:
-        path = pipeline.explain(run, say, case_ids=wanted, refuted=refuted)
+        path = pipeline.explain(run, say, case_ids=wanted, refuted=refuted, claims=claims)
     typer.echo(json.dumps({"cases": len(wanted), "file": str(path)}) if as_json else str(path))
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "Base",
     "Budget",
     "Chat",
+    "Claims",
     "Format",
     "InteractionsFile",
     "ItemCol",
@@ -85,6 +86,13 @@ RefutedReasons = Annotated[
     typer.Option(
         help="What becomes of the surrogate's own reasons that the target refutes: kept beside the "
         "verdict, dropped, or asked for once more."
+    ),
+]
+Claims = Annotated[
+    Literal["grounded", "surrogate"],
+    typer.Option(
+        help="Whose answers claims are read off: the target's, or the surrogate's own, checked "
+        "afterwards."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]

@@ -1,5 +1,5 @@
-"""``innerview demo`` and ``run``: the whole job; ``label``, ``align``, ``evaluate``, ``report``:
-one stage of it each.
+"""``innerview demo`` and ``run``: the whole job; ``label``, ``align``, ``evaluate``,
+``evidence``, ``fidelity``, ``report``: one stage of it each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BUDGET = "25m"
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (demo, run, label, align, evaluate, report):
+    for command in (demo, run, label, align, evaluate, evidence, fidelity, report):
         app.command()(command)
 
 
@@ -168,6 +168,48 @@ def evaluate(
             run, say, unaligned=unaligned, distilled=distilled, channels=channels, seed=seed
         )
     show_run(run)
+
+
+def evidence(
+    run: opt.Run,
+    heldout_only: Annotated[
+        bool, typer.Option("--heldout-only", help="Leave out the cases that are aligned on.")
+    ] = False,
+) -> None:
+    """Measure what the target's answers hang on.
+
+    For every case and what the target puts first; no language model takes part. One JSON line
+    a case goes under evidence/ in the run folder; the same command goes on where a killed one
+    stopped.
+    """
+    from innerview import pipeline
+
+    with progress() as say:
+        path = pipeline.evidence(run, say, heldout_only=heldout_only)
+    typer.echo(str(path))
+
+
+def fidelity(
+    run: opt.Run,
+    n_cases: Annotated[
+        int, typer.Option(min=1, help="Cases for explainers that ask the target, or nobody.")
+    ] = 1600,
+    n_surrogate: Annotated[
+        int, typer.Option(min=0, help="Held-out cases for what the surrogate claims unasked.")
+    ] = 200,
+    seed: opt.Seed = 0,
+) -> None:
+    """Measure whose reasons are the target's reasons.
+
+    Parts are taken away in the order in which each explainer names them: the evidence, the
+    surrogate on its own, Shapley values, similarity, plausible ones, chance. Refuses to give any
+    figure if an explainer that knows nothing shows skill.
+    """
+    from innerview import pipeline
+
+    with progress() as say:
+        path = pipeline.fidelity(run, say, n_cases=n_cases, n_surrogate=n_surrogate, seed=seed)
+    typer.echo(str(path))
 
 
 def report(run: opt.Run) -> None:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from innerview.errors import RecordError
 from innerview.evaluation.metrics import auc
 
-__all__ = ["Figure", "bootstrap_auc", "bootstrap_mean"]
+__all__ = ["Figure", "bootstrap_auc", "bootstrap_mean", "bootstrap_skill"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -112,6 +112,43 @@ def bootstrap_auc(
         for times in _resamples(n_cases, len(owner), seed, n_resamples)
     ]
     return _figure(value, np.concatenate(drawn), n_cases)
+
+
+def bootstrap_skill(
+    values: npt.ArrayLike,
+    floor: npt.ArrayLike,
+    ceiling: npt.ArrayLike,
+    cases: Sequence[Hashable],
+    *,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> Figure:
+    """Where a mean stands between two others over the same answers: 0 at the floor, 1 at the
+    ceiling. A drawn case brings all three along.
+
+    Args:
+        values, floor, ceiling: (N,) one number per answer each.
+        cases: (N,) which case each answer is about.
+        seed: of the resampling.
+        n_resamples: B; those whose ceiling is not above the floor are left out.
+
+    Raises:
+        RecordError: there is no answer, not one case per answer, or the ceiling is not above the
+            floor.
+    """
+    numbers = np.stack([np.asarray(v, dtype=np.float64) for v in (values, floor, ceiling)])
+    owner, n_cases = _owners(cases, numbers.shape[1])
+    sums = np.stack([np.bincount(owner, weights=row, minlength=n_cases) for row in numbers])
+    own, low, high = sums.sum(axis=1)
+    if high <= low:
+        raise RecordError("a skill needs a ceiling above its floor")
+    drawn = []
+    for times in _resamples(n_cases, n_cases, seed, n_resamples):
+        means = times @ sums.T  # (b, 3), all three over as many answers
+        room = means[:, 2] - means[:, 1]
+        skill = np.full(len(means), np.nan)
+        drawn.append(np.divide(means[:, 0] - means[:, 1], room, out=skill, where=room > 0))
+    return _figure(float((own - low) / (high - low)), np.concatenate(drawn), n_cases)
 
 
 def _weighted_auc(weights: Floats, liked: npt.NDArray[np.bool_], starts: Ints) -> Floats:

@@ -96,7 +96,7 @@ def measure_many(
             _Work(question, answers, target, settings)
             for question, answers in zip(whole, _ask_lists(target, first, batch_size), strict=True)
         ]
-        second = _ask_lists(target, [w.questions() for w in works], batch_size)
+        second = _ask_lists(target, [w.asked for w in works], batch_size)
         found = [w.evidence(answers) for w, answers in zip(works, second, strict=True)]
         cases = [case for case, _ in chunk]
         yield from _with_foils(found, cases, target, batch_size)
@@ -156,6 +156,7 @@ class _Work:
         sizes = range(1, min(settings.max_set, len(ordered) - 1) + 1)
         self.sets = [tuple(ordered[:size]) for size in sizes]
         self.groups = self._groups(target)
+        self.asked = self._questions()
 
     def _groups(self, target: Target) -> list[tuple[Group, list[tuple[str, ...]]]]:
         """Attribute groups worth asking about, each with its random controls."""
@@ -167,7 +168,7 @@ class _Work:
         key = f"evidence {self.settings.seed}"
         return [(g, random_groups(self.parts, g.parts, draws, key=key)) for g in groups]
 
-    def questions(self) -> list[Question]:
+    def _questions(self) -> list[Question]:
         """The second round, in the order in which ``evidence`` reads its answers."""
         case = self.whole.case
         variants = [case.without(parts) for parts in self.sets[1:]]
@@ -185,7 +186,7 @@ class _Work:
             self._attribute(group, next(given), [next(given) for _ in controls])
             for group, controls in self.groups
         )
-        asked = {q.variant for q in self.questions()}
+        variants = {question.variant for question in self.asked}
         return Evidence(
             case_id=self.whole.case.case_id,
             parts=self.whole.case.parts,
@@ -200,7 +201,7 @@ class _Work:
             kept=kept,
             keep_only=self._keep_only(kept),
             attributes=attributes,
-            queries=1 + len(self.singles) + len(asked),
+            queries=1 + len(self.singles) + len(variants),
         )
 
     def _effect(self, parts: tuple[str, ...], answer: Answer) -> SetEffect:

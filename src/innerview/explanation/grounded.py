@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from innerview.explanation._ask import negligible
 from innerview.explanation.claims import Claim
 from innerview.explanation.evidence import AttributeEffect, Evidence
@@ -12,12 +14,21 @@ __all__ = ["claims_from"]
 _MAX_EVIDENCE = 3
 
 
-def claims_from(evidence: Evidence, target: Target) -> list[Claim]:
+def claims_from(evidence: Evidence, target: Target, *, source: str = "evidence") -> list[Claim]:
     """Claims to state, the most telling first; every one is true by the evidence.
 
     Up to three EVIDENCE, then NECESSARY with the CONTRAST it makes, or else UNDECIDED, SUFFICIENT,
     and at most one ATTRIBUTE for and one against. Empty where the target cannot rescore.
+
+    Args:
+        evidence: what was measured.
+        target: on what; a surrogate in its place will do.
+        source: who says so; see ``Claim``.
     """
+    return [replace(claim, source=source) for claim in _claims(evidence, target)]
+
+
+def _claims(evidence: Evidence, target: Target) -> list[Claim]:
     if not target.capabilities.rescoring:
         return []
     claims = _strongest_parts(evidence)

@@ -6,6 +6,8 @@ Knows how the rooms are put together and nothing of what goes on in them.
 
 from innerview.pipeline._align import align, label
 from innerview.pipeline._evaluate import evaluate
+from innerview.pipeline._evidence import evidence
+from innerview.pipeline._fidelity import fidelity
 from innerview.pipeline._report import explain, report
 from innerview.pipeline._stage import Event, RunSettings, Say
 from innerview.pipeline._target import train_target
@@ -18,7 +20,9 @@ __all__ = [
     "align",
     "demo",
     "evaluate",
+    "evidence",
     "explain",
+    "fidelity",
     "label",
     "report",
     "run",

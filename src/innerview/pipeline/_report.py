@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,12 +13,12 @@ from innerview.errors import RunError
 from innerview.evaluation.report import write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
-from innerview.files import room_for, write_whole
+from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import load_bundle
 
 if TYPE_CHECKING:
-    from innerview.explainer import Refuted
+    from innerview.explainer import Claiming, Refuted
 
 __all__ = ["explain", "report"]
 
@@ -34,6 +33,7 @@ def explain(
     case_ids: Sequence[str] | None = None,
     n: int = 20,
     refuted: Refuted = "keep",
+    claims: Claiming = "grounded",
 ) -> Path:
     """Explain what the target puts first for held-out cases, one JSON line each.
 
@@ -44,17 +44,17 @@ def explain(
         say: told how far it is.
         case_ids: which; by default the first ``n`` of an ordinary length.
         n: how many, if no ids are given.
-        refuted: what becomes of reasons that the target refutes; see ``Explainer``.
+        refuted, claims: as of ``Explainer``.
     """
     from innerview.explainer import Explainer
 
-    explainer = Explainer.load(run, refuted=refuted)
+    explainer = Explainer.load(run, refuted=refuted, claims=claims)
     wanted = list(case_ids) if case_ids is not None else _worth_showing(run, n)
     fingerprint = explainer.surrogate.fingerprint if explainer.surrogate else "none"
-    how = [] if refuted == "keep" else [refuted]
+    how = [setting for setting in (refuted, claims) if setting not in ("keep", "grounded")]
     made_from = digest([explainer.target.fingerprint, fingerprint, *how])[:12]
     path = run / "explanations" / f"{made_from}.jsonl"
-    written = _Shards(path)
+    written = Shards(path)
     done = {e.case_id for e in _explanations(path)}
     left = [c for c in dict.fromkeys(wanted) if c not in done]
     for start in range(0, len(left), _SHARD):
@@ -65,48 +65,6 @@ def explain(
     written.finish()
     say(Event("explain", f"{len(wanted)} explanations in {path}", 1.0))
     return path
-
-
-class _Shards:
-    """A file that grows by whole shards, whatever cuts one off.
-
-    What is asked together can differ in the last digit from what is asked apart. So the file of a
-    killed run is cut back to the end of its last whole shard, which is noted beside it; the run
-    then goes on with the shards of one that was never killed, to the same bytes.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.note = path, path.with_name(f".{path.name}.whole")
-        data = path.read_bytes() if path.exists() else b""
-        try:
-            size = int(self.note.read_bytes())
-        except (OSError, ValueError):
-            size = len(data)
-        whole = data[:size].rfind(b"\n") + 1
-        if whole < len(data):
-            os.truncate(path, whole)
-        self._mark(whole)
-
-    def _mark(self, size: int) -> None:
-        write_whole(self.note, lambda beside: beside.write_text(str(size), encoding="ascii"))
-
-    def add(self, lines: Sequence[str]) -> None:
-        """Append a shard.
-
-        Raises:
-            RunError: there is no room for it.
-        """
-        data = "".join(f"{line}\n" for line in lines).encode()
-        with room_for(self.path, len(data), RunError):
-            with self.path.open("ab") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
-            self._mark(self.path.stat().st_size)
-
-    def finish(self) -> None:
-        """Nothing is cut off a file that is complete."""
-        self.note.unlink(missing_ok=True)
 
 
 def _worth_showing(run: Path, n: int) -> list[str]:

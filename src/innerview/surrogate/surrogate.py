@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from innerview.alignment.records import Record
+from innerview.alignment.records import Form, Record
 from innerview.alignment.tasks import NO, YES
 from innerview.errors import SurrogateError
 from innerview.files import recover_folder, room_for, whole_folder, write_whole
@@ -39,6 +39,7 @@ from innerview.surrogate.memory import (
 from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
 from innerview.surrogate.projector import ProjectorSet
 from innerview.surrogate.prompts import PromptEncoder
+from innerview.surrogate.stand_in import StandIn
 from innerview.surrogate.start import add_lora, fit_projectors, met, rows_to_fit
 from innerview.surrogate.store import RowStore, write_rows
 from innerview.surrogate.train import Progress, TrainSettings, TrainSummary, train
@@ -405,6 +406,10 @@ class Surrogate:
     def reasons(self, records: Sequence[Record]) -> list[tuple[str, ...]]:
         """Parts that matter, most first, by attribution question; see ``Respondent.reasons``."""
         return self.respondent.reasons(records)
+
+    def stand_in(self, form: Form) -> StandIn:
+        """The surrogate in its target's place, asked in one form; see ``StandIn``."""
+        return StandIn(self.respondent, form, fingerprint=self.fingerprint)
 
     def write(
         self,

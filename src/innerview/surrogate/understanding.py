@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -97,6 +98,16 @@ class Understanding:
             ids = (self.target.outcomes.ids[row] for row in rows)
             found.append(tuple([one for one in ids if one not in seen][:size]))
         return found
+
+    def fits(self, records: Sequence[Record]) -> npt.NDArray[np.float32]:
+        """(N, O) how well each outcome fits what was understood of each question's case; up to a
+        constant of the case."""
+        cases = self._cases(records)
+        found = torch.empty(len(records), len(self.target.outcomes))
+        for form in {r.form for r in records}:
+            own = [i for i, r in enumerate(records) if r.form == form]
+            found[own] = self._fits(cases[own], form)
+        return found.numpy()
 
     def fit_of(self, records: Sequence[Record]) -> list[float]:
         """How well the outcome that a judgement is about fits what was understood of its case."""

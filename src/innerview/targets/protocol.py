@@ -40,12 +40,12 @@ class Case:
     def without(self, parts: Iterable[str]) -> Case:
         """The case with these parts removed."""
         gone = set(parts)
-        return Case(self.case_id, tuple(p for p in self.parts if p not in gone))
+        return Case(self.case_id, tuple([p for p in self.parts if p not in gone]))
 
     def keep(self, parts: Iterable[str]) -> Case:
         """The case with only these parts left, in their order."""
         kept = set(parts)
-        return Case(self.case_id, tuple(p for p in self.parts if p in kept))
+        return Case(self.case_id, tuple([p for p in self.parts if p in kept]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +176,15 @@ def ranks_of(target: Target, case: Case, scores: FloatArray, outcomes: Sequence[
         CaseError: an outcome is a part of the case and so cannot be ranked.
     """
     rows = target.outcomes.rows(outcomes)
-    blocked = blocked_rows(target, case)
-    taken = set(blocked)
+    taken = set(blocked_rows(target, case))
     for outcome, row in zip(outcomes, rows, strict=True):
         if row in taken:
             raise CaseError(f"outcome {outcome!r} is part of case {case.case_id!r}; it has no rank")
-    masked = scores.astype(np.float32, copy=True)
-    masked[:, blocked] = -np.inf
-    own = masked[np.arange(len(rows)), rows][:, None]
-    ahead = (masked > own).sum(axis=1)
-    columns = np.arange(masked.shape[1])[None, :]
-    ties = ((masked == own) & (columns < np.asarray(rows)[:, None])).sum(axis=1)
-    return [int(r) for r in 1 + ahead + ties]
+    own = scores[np.arange(len(rows)), rows][:, None]
+    ahead = np.count_nonzero(scores > own, axis=1)
+    ahead -= np.count_nonzero(scores[:, sorted(taken)] > own, axis=1)
+    # Few rows hold a tie, so only those are looked at twice.
+    for at in np.flatnonzero(np.count_nonzero(scores == own, axis=1) > 1):
+        equal = np.flatnonzero(scores[at] == own[at])
+        ahead[at] += sum(row < rows[at] and row not in taken for row in equal.tolist())
+    return [int(n) + 1 for n in ahead]

@@ -1,0 +1,98 @@
+"""Explainers that know nothing of a case: if one of them shows skill, the measure is broken."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from innerview.data.tables import Catalogue
+from innerview.evaluation.orders import named_first
+from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCounter, Target
+
+__all__ = ["PermutedTarget", "shuffled_orders"]
+
+
+class PermutedTarget:
+    """A target that sees every part as another, and all parts in another order.
+
+    Explanations of it are sound, and say nothing of the target that it was made from.
+
+    Args:
+        target: that is asked.
+        seed: of the permutation; the same parts always trade places.
+    """
+
+    def __init__(self, target: Target, *, seed: int = 0) -> None:
+        self._target, self._seed = target, seed
+        ids = target.parts.ids
+        drawn = np.random.default_rng(seed).permutation(len(ids))
+        self._other = {one: ids[row] for one, row in zip(ids, drawn, strict=True)}
+
+    @property
+    def name(self) -> str:
+        """Says what it is."""
+        return f"{self._target.name}, permuted"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the target's and the seed."""
+        return hashlib.sha256(f"{self._target.fingerprint} {self._seed}".encode()).hexdigest()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The target's."""
+        return self._target.capabilities
+
+    @property
+    def outcomes(self) -> Catalogue:
+        """The target's."""
+        return self._target.outcomes
+
+    @property
+    def parts(self) -> Catalogue:
+        """The target's."""
+        return self._target.parts
+
+    @property
+    def queries(self) -> QueryCounter:
+        """The target's."""
+        return self._target.queries
+
+    def score(self, cases: Sequence[Case]) -> FloatArray:
+        """(N, O) scores of other cases than those given."""
+        return self._target.score([self._permuted(case) for case in cases])
+
+    def case_vectors(self, cases: Sequence[Case]) -> FloatArray:
+        """(N, d) vectors of other cases than those given."""
+        return self._target.case_vectors([self._permuted(case) for case in cases])
+
+    @property
+    def part_vectors(self) -> FloatArray:
+        """The target's, in another order."""
+        return self._target.part_vectors[self.parts.rows([self._other[p] for p in self.parts.ids])]
+
+    @property
+    def outcome_vectors(self) -> FloatArray:
+        """The target's."""
+        return self._target.outcome_vectors
+
+    def _permuted(self, case: Case) -> Case:
+        """In an order that is the same for all variants of a case, and has nothing to do with the
+        one they came in."""
+        others = [self._other[part] for part in case.parts]
+        return Case(case.case_id, tuple(sorted(others, key=lambda p: self._place(case, p))))
+
+    def _place(self, case: Case, part: str) -> bytes:
+        key = f"{self._seed}\x1f{case.case_id}\x1f{part}".encode()
+        return hashlib.blake2b(key, digest_size=8).digest()
+
+
+def shuffled_orders(
+    cases: Sequence[Case], orders: Sequence[Sequence[str]], *, seed: int = 0
+) -> list[tuple[str, ...]]:
+    """Each case with the explanation of another, and what that does not name by chance."""
+    drawn = np.random.default_rng(seed).permutation(len(cases))
+    other = dict(zip(drawn.tolist(), np.roll(drawn, 1).tolist(), strict=True))
+    return [named_first(case, orders[other[at]], seed=seed) for at, case in enumerate(cases)]

@@ -1,0 +1,255 @@
+"""Whose reasons are the target's reasons: every explainer on the same cases, with its controls."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from innerview.alignment.cases import read_cases
+from innerview.alignment.prose import checked_claims
+from innerview.alignment.records import FORMS
+from innerview.errors import RunError
+from innerview.evaluation import orders
+from innerview.evaluation.claims import claim_figures
+from innerview.evaluation.controls import PermutedTarget, shuffled_orders
+from innerview.evaluation.fidelity import effects_of, failed_controls, skills
+from innerview.evaluation.results import MetricTree, write_metrics
+from innerview.explanation.claims import CheckedClaim
+from innerview.explanation.evidence import Evidence, Thresholds, measure_many
+from innerview.explanation.verify import verify_many
+from innerview.pipeline._stage import Event, Say
+from innerview.targets import Case, Target, load_bundle
+from innerview.targets.protocol import top_outcomes
+
+__all__ = ["fidelity"]
+
+_AT_ONCE = 64
+_DRAWS = 8
+"""Of chance and of the controls, per case: one draw alone moves a skill by as much as a control
+may have."""
+_SINGLES = Thresholds(max_set=1, max_groups=0)
+
+
+@dataclass
+class _Found:
+    """What is known of each case by now: by explainer draws of orders, and claims."""
+
+    orders: dict[str, list[list[orders.Order]]] = field(default_factory=dict)
+    claims: dict[str, list[list[CheckedClaim]]] = field(default_factory=dict)
+    cost: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def fidelity(
+    run: Path,
+    say: Say,
+    *,
+    n_cases: int = 1600,
+    n_surrogate: int = 200,
+    shapley_budget: int = 500,
+    seed: int = 0,
+) -> Path:
+    """Measure on how much of what explainers name the target's first outcomes hang.
+
+    Held-out cases come first, then those that the surrogate was aligned on; the surrogate's own
+    orders and claims are of held-out ones only.
+
+    Args:
+        run: with a target and its cases, and a surrogate if there is one.
+        say: told how far it is.
+        n_cases: for explainers that ask the target or nobody.
+        n_surrogate: for the surrogate's own claims, at most.
+        shapley_budget: queries for each case.
+        seed: of chance, controls and intervals.
+
+    Raises:
+        RunError: the target cannot rescore, or a control shows skill, so that no figure could be
+            believed.
+    """
+    target = load_bundle(run / "target")
+    if not target.capabilities.rescoring:
+        raise RunError(f"{run}: the target cannot score a changed case; nothing can be measured")
+    began = time.monotonic()
+    known = read_cases(run)
+    cases = _usable([*known.test, *known.valid, *known.train], target)[:n_cases]
+    pairs = _first_outcomes(target, cases)
+    found = _of_the_target(target, pairs, say, shapley_budget=shapley_budget, seed=seed)
+    _of_nobody(run, target, pairs, found, seed=seed)
+    tree = _figures(target, pairs, found, say, seed=seed)
+    heldout = {case.case_id for case in known.test}
+    own_pairs = [(case, outcome) for case, outcome in pairs if case.case_id in heldout]
+    own_pairs = own_pairs[:n_surrogate]
+    if own_pairs and (run / "surrogate" / "manifest.json").exists():
+        own = _of_the_surrogate(run, target, own_pairs, say)
+        mine = list(own.orders)
+        for name in ("random", "leave_one_out"):
+            own.orders[name] = [draw[: len(own_pairs)] for draw in found.orders[name]]
+        own.claims["grounded"] = found.claims["grounded"][: len(own_pairs)]
+        figures = _figures(target, own_pairs, own, say, seed=seed)
+        tree |= {name: figures[name] for name in mine}
+        found.cost |= own.cost
+    meta = {
+        "target": target.fingerprint,
+        "seed": seed,
+        "innerview": version("innerview"),
+        "queries": target.queries.used,
+        "seconds": round(time.monotonic() - began, 1),
+        "n_cases": len(pairs),
+        "n_surrogate_cases": len(own_pairs),
+        "cost": found.cost,
+    }
+    path = run / "report" / "fidelity.json"
+    write_metrics(path, {"fidelity": tree}, meta=meta)
+    say(Event("fidelity", f"{path}", 1.0))
+    return path
+
+
+def _usable(cases: Sequence[Case], target: Target) -> list[Case]:
+    """As the target sees them; nothing can be taken from those of one part."""
+    recent = (Case(c.case_id, c.parts[-target.capabilities.max_parts :]) for c in cases)
+    return [case for case in recent if len(set(case.parts)) > 1]
+
+
+def _first_outcomes(target: Target, cases: Sequence[Case]) -> list[tuple[Case, str]]:
+    pairs: list[tuple[Case, str]] = []
+    for start in range(0, len(cases), _AT_ONCE):
+        chunk = cases[start : start + _AT_ONCE]
+        for case, scores in zip(chunk, target.score(chunk), strict=True):
+            pairs.append((case, top_outcomes(target, case, scores, 1)[0]))
+    return pairs
+
+
+def _of_the_target(
+    target: Target,
+    pairs: Sequence[tuple[Case, str]],
+    say: Say,
+    *,
+    shapley_budget: int,
+    seed: int,
+) -> _Found:
+    """Explainers that ask the target, with what each of them costs."""
+    found = _Found()
+    grounded: list[tuple[Evidence, list[CheckedClaim]]] = []
+    with _Timed(target, found.cost, "grounded", len(pairs)):
+        for start in range(0, len(pairs), _AT_ONCE):
+            say(Event("fidelity", f"{start} of {len(pairs)} cases measured", start / len(pairs)))
+            grounded += checked_claims(target, pairs[start : start + _AT_ONCE])
+    found.claims["grounded"] = [claims for _, claims in grounded]
+    found.orders["grounded"] = [[orders.by_explanation(evidence) for evidence, _ in grounded]]
+    found.orders["leave_one_out"] = [[orders.by_leaving_out(evidence) for evidence, _ in grounded]]
+    by_value = []
+    with _Timed(target, found.cost, "shapley", len(pairs)):
+        for at, (case, outcome) in enumerate(pairs):
+            if not at % _AT_ONCE:
+                say(Event("fidelity", f"Shapley values of {at} cases", at / len(pairs)))
+            by_value.append(
+                orders.by_shapley(case, outcome, target, budget=shapley_budget, seed=seed)
+            )
+    found.orders["shapley"] = [by_value]
+    found.orders["control_permuted_target"] = [
+        [
+            orders.by_leaving_out(evidence)
+            for evidence in measure_many(
+                pairs, PermutedTarget(target, seed=seed + draw), thresholds=_SINGLES
+            )
+        ]
+        for draw in range(_DRAWS)
+    ]
+    return found
+
+
+class _Timed:
+    """Notes queries and milliseconds per case of what happens within."""
+
+    def __init__(self, target: Target, cost: dict[str, dict[str, float]], name: str, n: int):
+        self.target, self.cost, self.name, self.n = target, cost, name, n
+
+    def __enter__(self) -> None:
+        self.queries, self.began = self.target.queries.used, time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.cost[self.name] = {
+            "queries": round((self.target.queries.used - self.queries) / self.n, 1),
+            "milliseconds": round(1000 * (time.perf_counter() - self.began) / self.n, 2),
+        }
+
+
+def _of_nobody(
+    run: Path, target: Target, pairs: Sequence[tuple[Case, str]], found: _Found, *, seed: int
+) -> None:
+    """Explainers that ask nobody, and those that know nothing."""
+    popularity = json.loads((run / "labels" / "popularity.json").read_text(encoding="utf-8"))
+    found.orders["plausible"] = [
+        [orders.by_attributes(case, outcome, target, seed=seed) for case, outcome in pairs]
+    ]
+    if target.capabilities.vectors:
+        found.orders["similarity"] = [
+            [orders.by_similarity(case, outcome, target, seed=seed) for case, outcome in pairs]
+        ]
+    found.orders["popularity"] = [
+        [orders.by_popularity(case, popularity, seed=seed) for case, _ in pairs]
+    ]
+    cases = [case for case, _ in pairs]
+    found.orders["random"] = [
+        [orders.by_chance(case, seed=seed + draw) for case in cases] for draw in range(_DRAWS)
+    ]
+    (grounded,) = found.orders["grounded"]
+    found.orders["control_shuffled"] = [
+        shuffled_orders(cases, grounded, seed=seed + draw) for draw in range(_DRAWS)
+    ]
+
+
+def _figures(
+    target: Target, pairs: Sequence[tuple[Case, str]], found: _Found, say: Say, *, seed: int
+) -> dict[str, MetricTree]:
+    """Figures by explainer.
+
+    Raises:
+        RunError: a control shows skill.
+    """
+    say(Event("fidelity", f"{len(found.orders)} explainers tried on {len(pairs)} cases"))
+    effects = effects_of(target, pairs, found.orders)
+    names = [case.case_id for case, _ in pairs]
+    figures = skills(effects, names, floor="random", ceiling="leave_one_out", seed=seed)
+    if wrong := failed_controls(figures):
+        raise RunError(f"no figure can be believed: {'; '.join(wrong)}")
+    truth = found.claims["grounded"]
+    return {
+        name: {**own, **claim_figures(found.claims[name], truth, names, seed=seed)}
+        if name in found.claims
+        else own
+        for name, own in figures.items()
+    }
+
+
+def _of_the_surrogate(
+    run: Path, target: Target, pairs: Sequence[tuple[Case, str]], say: Say
+) -> _Found:
+    """What a surrogate claims in every form, without a query; then checked."""
+    from innerview.surrogate.stand_in import own_claims
+    from innerview.surrogate.surrogate import Surrogate
+
+    surrogate = Surrogate.load(run / "surrogate", target)
+    found = _Found()
+    forms = FORMS if target.capabilities.vectors else FORMS[:1]
+    for form in forms:
+        stand_in = surrogate.stand_in(form)
+        own = []
+        name = f"surrogate_{form}"
+        with _Timed(target, found.cost, name, len(pairs)):
+            for start in range(0, len(pairs), _AT_ONCE // 8):
+                say(Event("fidelity", f"{start} cases put to the surrogate in {form} form",
+                          start / len(pairs)))  # fmt: skip
+                own += own_claims(stand_in, pairs[start : start + _AT_ONCE // 8])
+        flat = [
+            (claim, case)
+            for (_, claims), (case, _) in zip(own, pairs, strict=True)
+            for claim in claims
+        ]
+        checked = iter(verify_many(flat, target))
+        found.orders[name] = [[orders.by_explanation(evidence) for evidence, _ in own]]
+        found.claims[name] = [[next(checked) for _ in claims] for _, claims in own]
+    return found

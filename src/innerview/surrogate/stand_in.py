@@ -1,0 +1,159 @@
+"""A surrogate in its target's place: cases in, scores of outcomes out, as it has understood them.
+
+So whatever can be asked of a target (evidence, smallest sets, Shapley values, claims) can be asked
+of the surrogate instead, by the same code. What it claims then is its own: the target is not
+asked for it, and can be asked afterwards whether it is so.
+
+Axes: N cases, O outcomes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from innerview.alignment.labels import case_seed
+from innerview.alignment.records import Form
+from innerview.alignment.tasks import Asker, Context
+from innerview.data.tables import Catalogue
+from innerview.errors import CaseError, SurrogateError, TargetQueryError
+from innerview.explanation.claims import Claim
+from innerview.explanation.evidence import Evidence, Thresholds, measure_many
+from innerview.explanation.grounded import claims_from
+from innerview.surrogate.answering import Respondent
+from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCounter
+
+__all__ = ["StandIn", "own_claims"]
+
+_THRESHOLDS = Thresholds(max_groups=1)
+"""Each random group costs a prompt, and one attribute is what an explanation states."""
+
+
+class StandIn:
+    """A target whose scores are how well outcomes fit what a surrogate understands of a case.
+
+    In the forms that have vectors, a changed case has its own: the target is asked for it, but for
+    no score. ``queries`` counts the cases that the surrogate was asked about.
+
+    Args:
+        respondent: whose understanding it is.
+        form: in which cases are put to it.
+        fingerprint: of the surrogate.
+
+    Raises:
+        SurrogateError: the surrogate has no memory that could be read, or the target no vectors
+            for a form that needs them.
+    """
+
+    def __init__(self, respondent: Respondent, form: Form, *, fingerprint: str = "") -> None:
+        target = respondent.target
+        if not respondent.memory.edits:
+            raise SurrogateError(
+                "this surrogate has no memory to read scores in; align it on more records"
+            )
+        if form != "behavior" and not target.capabilities.vectors:
+            raise SurrogateError(f"the target has no vectors, and {form} form needs them")
+        self.form = form
+        self._respondent, self._target = respondent, target
+        self._asker = Asker(target.outcomes, target.parts)
+        self._fingerprint = hashlib.sha256(f"{fingerprint} {form}".encode()).hexdigest()
+        self._queries = QueryCounter()
+        own = target.capabilities
+        self._capabilities = Capabilities(
+            vectors=False,
+            rescoring=form == "behavior" or own.rescoring,
+            order_sensitive=True,
+            deterministic=True,
+            excludes_parts=own.excludes_parts,
+            max_parts=own.max_parts,
+        )
+
+    @property
+    def name(self) -> str:
+        """Of the target, and the form."""
+        return f"{self._target.name}, as understood in {self.form} form"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of surrogate and form."""
+        return self._fingerprint
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """A changed case can be scored, unless a vector is needed that the target cannot make."""
+        return self._capabilities
+
+    @property
+    def outcomes(self) -> Catalogue:
+        """The target's."""
+        return self._target.outcomes
+
+    @property
+    def parts(self) -> Catalogue:
+        """The target's."""
+        return self._target.parts
+
+    @property
+    def queries(self) -> QueryCounter:
+        """Counts every case that the surrogate was asked about."""
+        return self._queries
+
+    def score(self, cases: Sequence[Case]) -> FloatArray:
+        """(N, O) float32: how well each outcome fits each case, up to a constant of the case.
+
+        Raises:
+            CaseError: a case is empty or holds an unknown part.
+        """
+        for case in cases:
+            if not case.parts:
+                raise CaseError(f"case {case.case_id!r} is empty; there is nothing to understand")
+            self._target.parts.rows(case.parts)
+        if not cases:
+            return np.zeros((0, len(self.outcomes)), np.float32)
+        if self.form != "behavior":
+            self._respondent.vectors.add_cases(case.parts for case in cases)
+        self._queries.add(len(cases))
+        some_answer = self.outcomes.ids[:1]
+        asked = [
+            self._asker.retrieval(
+                Context(case.case_id, case.parts, len(case.parts)),
+                self.form,
+                some_answer,
+                # All variants of a case are asked about in the same words.
+                case_seed(0, Case(case.case_id, ()), f"stand-in-{self.form}"),
+            )
+            for case in cases
+        ]
+        return self._respondent.understanding.fits(asked)
+
+    def case_vectors(self, cases: Sequence[Case]) -> FloatArray:
+        """None can be read."""
+        raise TargetQueryError(f"{self.name}: a stand-in has no vectors")
+
+    @property
+    def part_vectors(self) -> FloatArray:
+        """None can be read."""
+        raise TargetQueryError(f"{self.name}: a stand-in has no vectors")
+
+    @property
+    def outcome_vectors(self) -> FloatArray:
+        """None can be read."""
+        raise TargetQueryError(f"{self.name}: a stand-in has no vectors")
+
+
+def own_claims(
+    stand_in: StandIn, pairs: Sequence[tuple[Case, str]]
+) -> list[tuple[Evidence, list[Claim]]]:
+    """What a surrogate claims of cases and outcomes without a query to its target.
+
+    It is asked all that the target would be asked: about the case without each part, without some
+    and with some alone. Evidence is in its own units; every claim is true of the surrogate, and
+    may be false of the target.
+    """
+    source = f"surrogate_{stand_in.form}"
+    return [
+        (evidence, claims_from(evidence, stand_in, source=source))
+        for evidence in measure_many(pairs, stand_in, thresholds=_THRESHOLDS)
+    ]
