@@ -35,7 +35,41 @@ EXCHANGED = {
     "vectors_zero": "vectors, for zeros",
     "vectors_random": "vectors, for random ones",
 }
+EXPLAINERS = {
+    "grounded": "grounded in evidence",
+    "surrogate_behavior": "surrogate unasked, titles",
+    "surrogate_intention": "surrogate unasked, vectors",
+    "surrogate_hybrid": "surrogate unasked, both",
+    "shapley": "Shapley values",
+    "leave_one_out": "leaving one out: the ceiling",
+    "similarity": "similarity of vectors",
+    "plausible": "shared attributes",
+    "popularity": "popularity",
+    "random": "chance: the floor",
+    "control_permuted_target": "control: permuted target",
+    "control_shuffled": "control: another case's",
+}
+SKILLS = {
+    "necessity_skill": "necessity",
+    "necessity_five_skill": "necessity of five",
+    "sufficiency_skill": "sufficiency of five",
+    "deletion_skill": "deletion",
+    "insertion_skill": "insertion",
+}
+OF_CLAIMS = {
+    "verified_share": "verified",
+    "verified_share_evidence": "EVIDENCE",
+    "verified_share_necessary": "NECESSARY",
+    "verified_share_contrast": "CONTRAST",
+    "verified_share_sufficient": "SUFFICIENT",
+    "verified_share_attribute": "ATTRIBUTE",
+    "verified_share_undecided": "UNDECIDED",
+    "undecided_recall": "UNDECIDED, recall",
+    "coverage": "coverage",
+    "claims_left": "claims left",
+}
 PAPER = {"games": "paper, Games", "movies": "paper, Movies", "steam": "paper, Steam"}
+KINDS = ("metrics", "fidelity")
 PAPER_METHODS = tuple(c for c in COLUMNS if c != "constant")
 PAPER_METRICS = (
     "retrieval_hr5", "retrieval_ndcg5", "ranking_ndcg5_reference", "interest_accuracy",
@@ -75,6 +109,31 @@ def channel_table(channels: Mapping[str, Any]) -> list[str]:
     return lines_of(["exchanged in the prompt", "shift, nats", "preference, nats"], rows)
 
 
+def explainer_table(
+    fidelity: Mapping[str, Any], columns: Mapping[str, str], *, first: str
+) -> list[str]:
+    """One row per explainer, one column per figure; columns that nobody has are left out."""
+    shown = {m: label for m, label in columns.items() if any(m in own for own in fidelity.values())}
+    rows = [
+        [label, *(cell(fidelity[name].get(m)) for m in shown)]
+        for name, label in EXPLAINERS.items()
+        if name in fidelity
+    ]
+    return lines_of([first, *shown.values()], rows)
+
+
+def cost_line(meta: Mapping[str, Any]) -> str:
+    """Queries and time of each explainer that was timed."""
+    told = [
+        f"{EXPLAINERS[name]} {own['queries']:g} queries, {own['milliseconds']:g} ms"
+        for name, own in meta["cost"].items()
+    ]
+    return (
+        f"{meta['n_cases']:,} cases, {meta['n_surrogate_cases']:,} for the surrogate. "
+        f"A case costs: {'; '.join(told)}."
+    )
+
+
 def paper_table(paper: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     """One row per method and metric, one column per data set: the paper's, then ours."""
     columns = {PAPER[name]: figures for name, figures in paper.items()}
@@ -96,21 +155,35 @@ def value(figures: Mapping[str, Any], method: str, metric: str) -> str:
     return "–" if found is None else f"{found:.3f}"
 
 
+def read(path: Path) -> dict[str, Any]:
+    """What a file holds; nothing where there is none."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
 def page(results: Path) -> str:
     """All runs in a folder, with an interval to every figure, and the paper's."""
-    runs = {
-        path.parent.name: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(results.glob("*/metrics.json"))
+    found = {
+        path.name: {name: read(path / f"{name}.json") for name in KINDS}
+        for path in sorted(results.iterdir())
+        if path.is_dir()
     }
+    runs = {name: own["metrics"] for name, own in found.items() if own["metrics"]}
     lines = [(results / "intro.md").read_text(encoding="utf-8").rstrip(), ""]
-    for name, metrics in runs.items():
+    for name, own in found.items():
+        metrics, fidelity = own["metrics"], own["fidelity"]
         lines += [f"## {name}", ""]
         notes = results / name / "notes.md"
         if notes.exists():
             lines += [notes.read_text(encoding="utf-8").rstrip(), ""]
-        lines += [*alignment_table(metrics["alignment"]), ""]
+        if metrics:
+            lines += [*alignment_table(metrics["alignment"]), ""]
         if "channels" in metrics:
             lines += [*channel_table(metrics["channels"]), ""]
+        if fidelity:
+            tree = fidelity["fidelity"]
+            lines += [cost_line(fidelity["meta"]), ""]
+            lines += [*explainer_table(tree, SKILLS, first="skill of the order"), ""]
+            lines += [*explainer_table(tree, OF_CLAIMS, first="claims, share verified"), ""]
     lines += [(results / "paper.md").read_text(encoding="utf-8").rstrip(), ""]
     paper = json.loads((results / "paper.json").read_text(encoding="utf-8"))
     lines += [*paper_table(paper, runs), ""]

@@ -13,6 +13,7 @@ from innerview.alignment.records import Record
 from innerview.errors import CaseError, RunError
 from innerview.explainer import Explainer, Refuted
 from innerview.explanation.explanation import Explanation, Explanations
+from innerview.explanation.style import AUDIENCES, Style
 from innerview.targets.protocol import Case
 from innerview.testing import ScriptedTarget, small_catalogue
 
@@ -213,3 +214,18 @@ def test_a_surrogate_that_is_right_claims_what_the_evidence_does(explainer: Expl
 def test_without_a_surrogate_there_is_nobody_to_claim(explainer: Explainer) -> None:
     with pytest.raises(CaseError, match="claims='grounded'"):
         Explainer(explainer.target, claims="surrogate")
+
+
+def test_claims_are_the_same_in_every_style(explainer: Explainer) -> None:
+    usual = explainer("c0")
+    for audience in AUDIENCES:
+        style = Style(audience, "full")
+        other = Explainer(explainer.target, cases=explainer.cases, style=style)("c0")
+        assert other.claims == usual.claims
+        assert (other.decision, other.rank, other.score) == (
+            usual.decision,
+            usual.rank,
+            usual.score,
+        )
+        assert other.text != usual.text
+        assert other.provenance["style"] == {"audience": audience, "length": "full", "about": None}

@@ -6,9 +6,10 @@ import json
 import runpy
 from pathlib import Path
 
-from innerview.evaluation._tables import METHODS
+from innerview.evaluation._tables import FIDELITY_METRICS, METHODS
 from innerview.evaluation.answers import METRICS
 from innerview.evaluation.channels import CHANGES
+from innerview.evaluation.fidelity import MEASURES
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "make_results.py"))
@@ -41,3 +42,29 @@ def test_every_method_metric_and_exchange_has_its_place(tmp_path: Path) -> None:
     paper = lines[lines.index("## Beside the paper") :]
     assert "| hybrid: history recall | 0.133 | 0.146 | 0.071 | 0.500 |" in paper
     assert "| distilled: retrieval HR@5 | 0.674 | 0.622 | 0.975 | 0.500 |" in paper
+
+
+def test_explainers_have_a_table_of_skills_and_one_of_claims(tmp_path: Path) -> None:
+    run = tmp_path / "games-als"
+    run.mkdir()
+    skills, claims = SCRIPT["SKILLS"], SCRIPT["OF_CLAIMS"]
+    tree = {name: dict.fromkeys([*skills, *claims], FIGURE) for name in SCRIPT["EXPLAINERS"]}
+    meta = {
+        "n_cases": 1600,
+        "n_surrogate_cases": 0,
+        "cost": {"grounded": {"queries": 56.3, "milliseconds": 12.5}},
+    }
+    (run / "fidelity.json").write_text(json.dumps({"fidelity": tree, "meta": meta}))
+    (tmp_path / "intro.md").write_text("# Intro\n")
+    for name in ("paper.md", "paper.json"):
+        (tmp_path / name).write_bytes((ROOT / "docs" / "results" / name).read_bytes())
+    made = SCRIPT["page"](tmp_path)
+    assert "1,600 cases, 0 for the surrogate. " in made
+    assert "grounded in evidence 56.3 queries, 12.5 ms" in made
+    counts = [line.count("0.500 [0.250, 0.750]") for line in made.splitlines()]
+    assert counts.count(len(skills)) == counts.count(len(claims)) == len(tree)
+
+
+def test_measures_and_explainers_are_those_of_the_package() -> None:
+    assert [f"{measure}_skill" for measure in MEASURES] == list(SCRIPT["SKILLS"])
+    assert set(SCRIPT["SKILLS"]) < set(FIDELITY_METRICS)

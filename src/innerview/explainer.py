@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -22,6 +22,7 @@ from innerview.explanation.followup import Reply, answer_question
 from innerview.explanation.render import TitleIndex, check_prose, choose, render, wordings
 from innerview.explanation.sets import Smallest, smallest_set
 from innerview.explanation.shapley import Shapley, shapley_values
+from innerview.explanation.style import Style
 from innerview.explanation.verify import verify_many
 from innerview.targets.load import load_bundle
 from innerview.targets.protocol import Case, Target, top_outcomes
@@ -37,6 +38,7 @@ Refuted = Literal["keep", "drop", "retry"]
 Claiming = Literal["grounded", "surrogate"]
 """Whose answers claims are read off: the target's, or the surrogate's own."""
 
+_STYLE = Style()
 _BATCH = 32
 _FREE_TOKENS = 64
 """Of an answer that is not checked."""
@@ -76,6 +78,8 @@ class Explainer:
         claims: whose answers claims are read off. ``grounded``: the target's, so that they are true
             from the start. ``surrogate``: the surrogate's own, which claims without a query, in
             all channels it has, and is checked afterwards.
+        style: for whom the prose is, how long, what about. Surrogates learn to write in the style
+            of the default; in any other they choose among sentences.
 
     Raises:
         CaseError: the surrogate is to make the claims, and there is none.
@@ -89,18 +93,24 @@ class Explainer:
         cases: Mapping[str, Case] | None = None,
         refuted: Refuted = "keep",
         claims: Claiming = "grounded",
+        style: Style = _STYLE,
     ) -> None:
         if claims == "surrogate" and surrogate is None:
             raise CaseError("no surrogate is there to make claims; use claims='grounded'")
         self.target, self.surrogate, self.refuted = target, surrogate, refuted
-        self.claims = claims
+        self.claims, self.style = claims, style
         self.cases = dict(cases or {})
         self._index = TitleIndex(target.outcomes.titles)
         self._asker = Asker(target.outcomes, target.parts)
 
     @classmethod
     def load(
-        cls, run: Path | str, *, refuted: Refuted = "keep", claims: Claiming = "grounded"
+        cls,
+        run: Path | str,
+        *,
+        refuted: Refuted = "keep",
+        claims: Claiming = "grounded",
+        style: Style = _STYLE,
     ) -> Explainer:
         """Load from a run folder: its target, its surrogate if it has one, its cases.
 
@@ -108,6 +118,7 @@ class Explainer:
             run: the folder.
             refuted: what becomes of the surrogate's own claims that the target refutes.
             claims: whose answers claims are read off.
+            style: of the prose.
 
         Raises:
             RunError: the folder lacks the cases or the target.
@@ -123,7 +134,7 @@ class Explainer:
 
             surrogate = Surrogate.load(run / "surrogate", target)
         cases = {c.case_id: c for c in (*known.test, *known.valid, *known.train)}
-        return cls(target, surrogate, cases=cases, refuted=refuted, claims=claims)
+        return cls(target, surrogate, cases=cases, refuted=refuted, claims=claims, style=style)
 
     @property
     def case_ids(self) -> list[str]:
@@ -382,7 +393,8 @@ class Explainer:
         more, now choosing among sentences that state them.
         """
         texts: list[tuple[str, str] | None] = [None] * len(drafts)
-        for how, free in (("surrogate", True), ("surrogate, repaired", False)):
+        learned = ("surrogate", True), ("surrogate, repaired", False)
+        for how, free in learned if self.style == _STYLE else (("surrogate, choosing", False),):
             left = [i for i, text in enumerate(texts) if text is None]
             if self.surrogate is None or not left:
                 break
@@ -411,16 +423,18 @@ class Explainer:
             rank=draft.rank,
             titles=draft.titles,
             noun=self.target.outcomes.noun,
+            style=self.style,
         )
 
     def _states_exactly(self, draft: _Draft, text: str) -> bool:
         check = check_prose(
             text,
-            choose(draft.claims),
+            choose(draft.claims, self.style),
             outcome=draft.outcome,
             rank=draft.rank,
             titles=draft.titles,
             index=self._index,
+            ranked=self.style.ranked,
         )
         return check.complete
 
@@ -432,6 +446,7 @@ class Explainer:
             titles=draft.titles,
             noun=self.target.outcomes.noun,
             variant=int(case_seed(0, draft.case, "render").integers(2**31)),
+            style=self.style,
         )
 
     def _finish(
@@ -453,6 +468,7 @@ class Explainer:
             "queries": round(queries, 1),
             "refuted": self.refuted,
             "claims": self.claims,
+            "style": asdict(self.style),
         }
         return Explanation(
             case_id=draft.case.case_id,

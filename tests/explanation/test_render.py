@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from innerview.errors import CaseError
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.render import (
     TitleIndex,
@@ -18,6 +19,7 @@ from innerview.explanation.render import (
     render_claim,
     wordings,
 )
+from innerview.explanation.style import AUDIENCES, LENGTHS, Audience, Length, Style
 from innerview.explanation.wording import WAYS, plural
 
 TITLES = {
@@ -104,10 +106,66 @@ def test_prose_leaves_out_what_was_not_verified() -> None:
 
 
 def test_claims_are_chosen_one_of_each_kind_first() -> None:
-    assert [c.claim.type for c in choose(ALL, limit=4)] == [
+    assert [c.claim.type for c in choose(ALL)] == [
         "EVIDENCE", "NECESSARY", "SUFFICIENT", "UNDECIDED",
     ]  # fmt: skip
-    assert len(choose(ALL, limit=9)) == len(ALL)
+    assert len(choose(ALL, Style(length="full"))) == len(ALL)
+    assert choose(ALL, Style(length="line")) == [NECESSARY]
+    assert choose([EVIDENCE, UNDECIDED], Style(length="line")) == [UNDECIDED]
+    assert choose(ALL, Style(length="line", about="year")) == [YEAR]
+    about = choose(ALL, Style(about="genre"))
+    assert GENRE in about
+    assert len(about) == 4
+
+
+def audited(claim: CheckedClaim) -> CheckedClaim:
+    """As verification leaves it."""
+    more = {"control_change": -0.5} if claim.claim.type == "ATTRIBUTE" else {}
+    return CheckedClaim(claim.claim, "verified", {**claim.measured, **more}, "", 7)
+
+
+@pytest.mark.parametrize("about", [None, "genre", "country"])
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_every_style_states_its_claims_and_nothing_stray(
+    audience: Audience, length: Length, about: str | None
+) -> None:
+    style = Style(audience, length, about)
+    claims = [audited(c) for c in ALL]
+    chosen = choose(claims, style)
+    assert len(chosen) == {"line": 1, "short": 4, "full": len(ALL)}[length]
+    for variant in range(12):
+        for rank, own in ((1, claims), (3, claims), (1, [])):
+            text = render(
+                own, outcome="o", rank=rank, titles=TITLES, noun="film", variant=variant,
+                style=style,
+            )  # fmt: skip
+            told = choose(own, style)
+            found = check_prose(
+                text, told, outcome="o", rank=rank, titles=TITLES, ranked=style.ranked
+            )
+            assert found.complete, (text, found)
+            bare = re.sub(r'"[^"]*"+', "", text.replace("1999", ""))
+            if audience == "customer":
+                assert not re.search(r"\d|rank|score|top", bare.replace("stop", "")), text
+            if audience == "engineer" and told and told[0].claim.type != "UNDECIDED":
+                assert "-1.250" in text
+            assert text.count("queries: 7") == (len(told) if audience == "auditor" else 0)
+            silent = about == "country" or (about == "genre" and not own)
+            assert (f"Nothing about {about} could be verified." in text) == silent
+            ways = wordings(own, outcome="o", rank=rank, titles=TITLES, noun="film", style=style)
+            left = text
+            for sentence in ways:
+                (one,) = [way for way in sentence if left.startswith(way)]
+                left = left[len(one) :].lstrip()
+            assert not left
+
+
+def test_unknown_styles_are_refused() -> None:
+    with pytest.raises(CaseError, match="unknown audience 'boss'; known: support, customer"):
+        Style("boss")  # type: ignore[arg-type]
+    with pytest.raises(CaseError, match="unknown length 'novel'"):
+        Style(length="novel")  # type: ignore[arg-type]
 
 
 def test_describe_is_one_compact_line() -> None:

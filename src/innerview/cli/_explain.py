@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from innerview.explainer import Claiming, Refuted
     from innerview.explanation.explanation import Explanation
     from innerview.explanation.followup import Reply
+    from innerview.explanation.style import Style
 
 __all__ = ["add_to"]
 
@@ -36,6 +38,9 @@ def explain(
     ] = None,
     refuted: opt.RefutedReasons = "keep",
     claims: opt.Claims = "grounded",
+    audience: opt.Audience = "support",
+    length: opt.Length = "short",
+    about: opt.About = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Explain one case, or all test cases.
@@ -43,36 +48,43 @@ def explain(
     One goes to stdout. All go to a file under explanations/ in the run folder; the same command
     goes on where a killed one stopped.
     """
+    from innerview.explanation.style import Style
+
+    how = _How(refuted, claims, Style(audience, length, about))
     if user is not None:
-        _explain_one(run, user, item, refuted, claims, as_json=as_json)
+        _explain_one(run, user, item, how, as_json=as_json)
     elif item is not None:
         raise typer.BadParameter("--item needs --user: whose outcome is it?")
     else:
-        _explain_all(run, refuted, claims, as_json=as_json)
+        _explain_all(run, how, as_json=as_json)
 
 
-def _explain_one(
-    run: opt.Run,
-    user: str,
-    item: str | None,
-    refuted: Refuted,
-    claims: Claiming,
-    *,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """Settings of an ``Explainer``."""
+
+    refuted: Refuted
+    claims: Claiming
+    style: Style
+
+
+def _explain_one(run: opt.Run, user: str, item: str | None, how: _How, *, as_json: bool) -> None:
     from innerview.explainer import Explainer
 
-    one = Explainer.load(run, refuted=refuted, claims=claims)(user, outcome=item)
+    explainer = Explainer.load(run, refuted=how.refuted, claims=how.claims, style=how.style)
+    one = explainer(user, outcome=item)
     typer.echo(json.dumps(one.to_dict(), ensure_ascii=False) if as_json else str(one))
 
 
-def _explain_all(run: opt.Run, refuted: Refuted, claims: Claiming, *, as_json: bool) -> None:
+def _explain_all(run: opt.Run, how: _How, *, as_json: bool) -> None:
     from innerview import pipeline
     from innerview.alignment.cases import read_cases
 
     wanted = [case.case_id for case in read_cases(run).test]
     with progress() as say:
-        path = pipeline.explain(run, say, case_ids=wanted, refuted=refuted, claims=claims)
+        path = pipeline.explain(
+            run, say, case_ids=wanted, refuted=how.refuted, claims=how.claims, style=how.style
+        )
     typer.echo(json.dumps({"cases": len(wanted), "file": str(path)}) if as_json else str(path))
 
 

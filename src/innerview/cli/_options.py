@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 import typer
 
 __all__ = [
+    "About",
     "AsJson",
+    "Audience",
     "Base",
     "Budget",
     "Chat",
@@ -19,6 +21,7 @@ __all__ = [
     "ItemCol",
     "ItemsFile",
     "KCore",
+    "Length",
     "NExplain",
     "NTest",
     "NoTime",
@@ -94,6 +97,17 @@ Claims = Annotated[
         help="Whose answers claims are read off: the target's, or the surrogate's own, checked "
         "afterwards."
     ),
+]
+Audience = Annotated[
+    Literal["support", "customer", "engineer", "auditor"],
+    typer.Option(help="For whom: with ranks, without any, with scores too, with proofs."),
+]
+Length = Annotated[
+    Literal["line", "short", "full"],
+    typer.Option(help="The most telling claim, up to four, or all that are verified."),
+]
+About = Annotated[
+    str | None, typer.Option(help="An attribute to speak of first: genre.", metavar="ATTRIBUTE")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 

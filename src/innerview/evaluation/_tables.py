@@ -79,8 +79,10 @@ _CHANGES: Mapping[str, str] = {
 
 FIDELITY_METRICS: Mapping[str, str] = {
     "necessity_skill": "necessity",
-    "sufficiency_skill": "sufficiency",
+    "necessity_five_skill": "necessity of five",
+    "sufficiency_skill": "sufficiency of five",
     "deletion_skill": "deletion",
+    "insertion_skill": "insertion",
     "verified_share": "verified",
     "coverage": "coverage",
     "ungrounded": "ungrounded",

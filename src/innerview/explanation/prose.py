@@ -75,6 +75,7 @@ def check_prose(
     rank: int,
     titles: Mapping[str, str],
     index: TitleIndex | None = None,
+    ranked: bool = True,
 ) -> ProseCheck:
     """Compare prose with the claims it should state.
 
@@ -85,8 +86,9 @@ def check_prose(
         rank: its rank in the whole case.
         titles: of the outcome and of every part of the case.
         index: of all catalogue titles, to find those that stand in the text unquoted.
+        ranked: whether a claim counts as stated only where its top is named.
     """
-    masked = _Masked(text, claims, outcome, titles)
+    masked = _Masked(text, claims, outcome, titles, ranked=ranked)
     strays = [*masked.stray, *_unquoted(masked, index)]
     stray_numbers: list[str] = []
     unsupported: list[str] = []
@@ -121,8 +123,15 @@ class _Masked:
     """
 
     def __init__(
-        self, text: str, claims: Sequence[CheckedClaim], outcome: str, titles: Mapping[str, str]
+        self,
+        text: str,
+        claims: Sequence[CheckedClaim],
+        outcome: str,
+        titles: Mapping[str, str],
+        *,
+        ranked: bool = True,
     ) -> None:
+        self.ranked = ranked
         cited = {part for c in claims for part in c.claim.parts}
         self._marks: dict[str, str] = {}
         self._mark_of: dict[str, str] = {}
@@ -173,7 +182,9 @@ class _Masked:
             cue = _CUES[f"{key} {claim.stated['direction']}"]
             return bool(cue.search(sentence)) and _right_ranks(sentence, checked)
         top = claim.stated.get("leaves_top", claim.stated.get("stays_in_top"))
-        if not _CUES[key].search(sentence) or (top is not None and not _says_top(sentence, top)):
+        if not _CUES[key].search(sentence):
+            return False
+        if self.ranked and top is not None and not _says_top(sentence, top):
             return False
         named = {key for key, mark in self._mark_of.items() if mark in sentence}
         own = {"id " + part for part in claim.parts}
@@ -218,12 +229,14 @@ def _says_top(sentence: str, top: object) -> bool:
 
 def _numbers(checked: CheckedClaim) -> set[str]:
     """Numbers a claim holds, as prose would write them."""
-    values = [*checked.claim.stated.values(), *checked.measured.values(), len(checked.claim.parts)]
+    values = [*checked.claim.stated.values(), *checked.measured.values()]
+    values += [len(checked.claim.parts), checked.queries]
     written: set[str] = set()
     for value in values:
         if isinstance(value, float):
             written |= {f"{value:.{digits}f}" for digits in (1, 2, 3)}
             written |= {f"{abs(value):.{digits}f}" for digits in (1, 2, 3)}
+            written.add(f"{value:+.3f}")
         elif isinstance(value, int):
             written.add(str(value))
     return written

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from zlib import crc32
 
+from innerview.explanation.audiences import ways_for
 from innerview.explanation.claims import CheckedClaim, Claim, said_by
 from innerview.explanation.prose import ProseCheck, TitleIndex, check_prose
-from innerview.explanation.wording import ANSWERS, STATEMENTS, WAYS, Split, plural
+from innerview.explanation.style import Audience, Style
+from innerview.explanation.wording import ANSWERS, STATEMENTS, Split, Ways, plural
 
 __all__ = [
     "ProseCheck",
@@ -35,18 +37,26 @@ _PLACES = (
 # Which claims prose should spend its sentences on, most wanted first. The others answer questions.
 _WANTED = ("NECESSARY", "UNDECIDED", "SUFFICIENT", "ATTRIBUTE")
 _IN_PROSE = ("EVIDENCE", *_WANTED)
+_SHORT = Style()
 
 
-def choose(claims: Sequence[CheckedClaim], *, limit: int = 4) -> list[CheckedClaim]:
-    """The verified claims that prose states, in the order given: one EVIDENCE, then the other
-    types, then what is left, up to ``limit``."""
+def choose(claims: Sequence[CheckedClaim], style: Style = _SHORT) -> list[CheckedClaim]:
+    """The verified claims that prose states, in the order given: what the style is about, one
+    EVIDENCE, then the other types, then what is left, as many as its length allows. A line has the
+    most telling one."""
     verified = [c for c in claims if c.verdict == "verified" and c.claim.type in _IN_PROSE]
-    first = [c for c in verified if c.claim.type == "EVIDENCE"][:1]
-    wanted = [next((c for c in verified if c.claim.type == t), None) for t in _WANTED]
-    ordered = first + [c for c in wanted if c is not None]
-    ordered += [c for c in verified if not any(c is other for other in ordered)]
-    kept = ordered[:limit]
+    kinds = _IN_PROSE if style.length != "line" else (*_WANTED[:2], "EVIDENCE", *_WANTED[2:])
+    wanted = [next((c for c in verified if c.claim.type == kind), None) for kind in kinds]
+    ordered = [c for c in verified if _is_about(c, style)]
+    for one in (*wanted, *verified):
+        if one is not None and not any(one is other for other in ordered):
+            ordered.append(one)
+    kept = ordered[: style.n_claims]
     return [c for c in verified if any(c is other for other in kept)]
+
+
+def _is_about(checked: CheckedClaim, style: Style) -> bool:
+    return style.about is not None and checked.claim.stated.get("attribute") == style.about
 
 
 def render(
@@ -58,9 +68,9 @@ def render(
     noun: str = "item",
     variant: int = 0,
     split: Split = "train",
-    limit: int = 4,
+    style: Style = _SHORT,
 ) -> str:
-    """Prose of 2 to ``limit`` + 1 sentences: the outcome with its rank, then verified claims.
+    """Prose of two sentences or more: the outcome with its rank, then verified claims.
 
     Args:
         claims: as checked; refuted and untestable ones are left out.
@@ -70,16 +80,14 @@ def render(
         noun: what one part is called.
         variant: which paraphrases; the same number gives the same prose.
         split: which paraphrases to draw from.
-        limit: most claims to state.
+        style: for whom, how long, what about.
 
     Raises:
         KeyError: a title is missing.
     """
-    opening = _pick("OUTCOME", split, _mix(variant, "outcome")).format(
-        p=_quoted([outcome], titles), rank=rank, ordinal=_ordinal(rank)
-    )
-    chosen = choose(claims, limit=limit)
-    sentences = [opening]
+    ways = _openings(style, split, outcome=outcome, rank=rank, titles=titles)
+    chosen = choose(claims, style)
+    sentences = [ways[_mix(variant, "outcome") % len(ways)]]
     for place, checked in enumerate(chosen):
         sentences.append(
             render_claim(
@@ -89,11 +97,30 @@ def render(
                 split=split,
                 noun=noun,
                 brief=_told_next(checked, chosen),
+                audience=style.audience,
             )
         )
+    return " ".join([*sentences, *_silences(chosen, style, noun)])
+
+
+def _openings(
+    style: Style, split: Split, *, outcome: str, rank: int, titles: Mapping[str, str]
+) -> list[str]:
+    """All the ways to name the outcome with its rank."""
+    known = ways_for(style.audience)
+    kind = "OUTCOME first" if rank == 1 and "OUTCOME first" in known else "OUTCOME"
+    fields = {"p": _quoted([outcome], titles), "rank": rank, "ordinal": _ordinal(rank)}
+    return [way.format(**fields) for way in _ways(known, kind, split)]
+
+
+def _silences(chosen: Sequence[CheckedClaim], style: Style, noun: str) -> list[str]:
+    """What was looked for and not found."""
+    said = []
     if not chosen:
-        sentences.append(f"What it owes to any single {noun} could not be verified.")
-    return " ".join(sentences)
+        said.append(f"What it owes to any single {noun} could not be verified.")
+    if style.about is not None and not any(_is_about(c, style) for c in chosen):
+        said.append(f"Nothing about {style.about} could be verified.")
+    return said
 
 
 def wordings(
@@ -103,28 +130,27 @@ def wordings(
     rank: int,
     titles: Mapping[str, str],
     noun: str = "item",
-    limit: int = 4,
+    style: Style = _SHORT,
 ) -> list[tuple[str, ...]]:
     """For every sentence of ``render`` in turn, all the ways to put it (those of training).
 
     Raises:
         KeyError: a title is missing.
     """
-    opening = [
-        way.format(p=_quoted([outcome], titles), rank=rank, ordinal=_ordinal(rank))
-        for way in WAYS["OUTCOME"].train
-    ]
-    chosen = choose(claims, limit=limit)
-    ways = [tuple(opening)]
+    chosen = choose(claims, style)
+    ways = [tuple(_openings(style, "train", outcome=outcome, rank=rank, titles=titles))]
     for checked in chosen:
         brief = _told_next(checked, chosen)
-        n = len(WAYS["EVIDENCE brief" if brief else _key(checked.claim)].train)
+        told = _ways(ways_for(style.audience), _kind(checked, style.audience, brief=brief), "train")
         ways.append(
             tuple(
-                render_claim(checked, titles, variant=v, noun=noun, brief=brief) for v in range(n)
+                render_claim(
+                    checked, titles, variant=v, noun=noun, brief=brief, audience=style.audience
+                )
+                for v in range(len(told))
             )
         )
-    return ways
+    return ways + [(said,) for said in _silences(chosen, style, noun)]
 
 
 def render_claim(
@@ -135,6 +161,7 @@ def render_claim(
     split: Split = "train",
     noun: str = "item",
     brief: bool = False,
+    audience: Audience = "support",
 ) -> str:
     """One sentence for one claim, with what was measured.
 
@@ -147,17 +174,36 @@ def render_claim(
         split: which paraphrases to draw from.
         noun: what one part is called.
         brief: leave the effect of a strongest part to another sentence.
+        audience: for whom.
     """
     if checked.verdict != "verified":
         return statement(checked.claim, titles, noun=noun)
-    key = _key(checked.claim)
-    if brief and key == "EVIDENCE":
-        key = "EVIDENCE brief"
-    measured: dict[str, object] = {}
-    if "rank_after" in checked.measured:
-        measured = {"after": checked.measured["rank_after"], "move": _move(checked)}
-    way = ANSWERS[key] if key in ANSWERS else _pick(key, split, variant)
-    return way.format(**_fields(checked.claim, titles, noun), **measured)
+    key = _kind(checked, audience, brief=brief)
+    ways = [ANSWERS[key]] if key in ANSWERS else _ways(ways_for(audience), key, split)
+    way = ways[variant % len(ways)]
+    return way.format(**_fields(checked.claim, titles, noun), **_measured(checked))
+
+
+def _kind(checked: CheckedClaim, audience: Audience, *, brief: bool) -> str:
+    """Which kind of sentence a claim needs for an audience."""
+    key, known = _key(checked.claim), ways_for(audience)
+    if brief and f"{key} brief" in known:
+        return f"{key} brief"
+    first = checked.claim.stated.get("leaves_top") == 1
+    return f"{key} first" if first and f"{key} first" in known else key
+
+
+def _measured(checked: CheckedClaim) -> dict[str, object]:
+    """What a template may ask about the claim's replay."""
+    found: dict[str, object] = {"type": checked.claim.type, "queries": checked.queries}
+    measured = checked.measured
+    if "rank_after" in measured:
+        found |= {"before": measured["rank_before"], "after": measured["rank_after"]}
+        found["move"] = _move(checked)
+    for field, name in (("change", "score_change"), ("control", "control_change")):
+        if name in measured:
+            found[field] = f"{float(measured[name]):+.3f}"
+    return found
 
 
 def statement(claim: Claim, titles: Mapping[str, str], *, noun: str = "item") -> str:
@@ -207,11 +253,10 @@ def listing(
     rank: int,
     titles: Mapping[str, str],
     noun: str = "item",
-    limit: int = 4,
 ) -> str:
     """The outcome and the claims that ``render`` states, one line each: what prose is made of."""
     lines = [f"{_quoted([outcome], titles)}: rank {rank}"]
-    lines += [describe(c, titles, noun=noun) for c in choose(claims, limit=limit)]
+    lines += [describe(c, titles, noun=noun) for c in choose(claims)]
     return "\n".join(lines)
 
 
@@ -283,9 +328,10 @@ def _ordinal(n: int) -> str:
     return f"{n}{ending}"
 
 
-def _pick(key: str, split: Split, variant: int) -> str:
-    ways = getattr(WAYS[key], split)
-    return str(ways[variant % len(ways)])
+def _ways(known: Mapping[str, Ways], kind: str, split: Split) -> tuple[str, ...]:
+    """All ways to put it; an audience that nothing is learned for has the same in both splits."""
+    own = known[kind]
+    return own.train if split == "train" else own.held_out or own.train
 
 
 def _mix(variant: int, salt: str) -> int:

@@ -25,7 +25,7 @@ class Ways:
     """Paraphrases of one kind of sentence; no sentence is in both."""
 
     train: tuple[str, ...]
-    held_out: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
 
 
 WAYS: Mapping[str, Ways] = {

@@ -182,9 +182,10 @@ def _of_nobody(
 ) -> None:
     """Explainers that ask nobody, and those that know nothing."""
     popularity = json.loads((run / "labels" / "popularity.json").read_text(encoding="utf-8"))
-    found.orders["plausible"] = [
-        [orders.by_attributes(case, outcome, target, seed=seed) for case, outcome in pairs]
-    ]
+    if target.parts.attributes:
+        found.orders["plausible"] = [
+            [orders.by_attributes(case, outcome, target, seed=seed) for case, outcome in pairs]
+        ]
     if target.capabilities.vectors:
         found.orders["similarity"] = [
             [orders.by_similarity(case, outcome, target, seed=seed) for case, outcome in pairs]

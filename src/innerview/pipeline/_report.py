@@ -13,6 +13,7 @@ from innerview.errors import RunError
 from innerview.evaluation.report import write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
+from innerview.explanation.style import Style
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import load_bundle
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explain", "report"]
 
+_STYLE = Style()
 _SHARD = 20
 _NAMES = {"als": "ALS", "sasrec": "SASRec"}
 
@@ -34,6 +36,7 @@ def explain(
     n: int = 20,
     refuted: Refuted = "keep",
     claims: Claiming = "grounded",
+    style: Style = _STYLE,
 ) -> Path:
     """Explain what the target puts first for held-out cases, one JSON line each.
 
@@ -44,14 +47,15 @@ def explain(
         say: told how far it is.
         case_ids: which; by default the first ``n`` of an ordinary length.
         n: how many, if no ids are given.
-        refuted, claims: as of ``Explainer``.
+        refuted, claims, style: as of ``Explainer``.
     """
     from innerview.explainer import Explainer
 
-    explainer = Explainer.load(run, refuted=refuted, claims=claims)
+    explainer = Explainer.load(run, refuted=refuted, claims=claims, style=style)
     wanted = list(case_ids) if case_ids is not None else _worth_showing(run, n)
     fingerprint = explainer.surrogate.fingerprint if explainer.surrogate else "none"
-    how = [setting for setting in (refuted, claims) if setting not in ("keep", "grounded")]
+    usual = ("keep", "grounded", _STYLE)
+    how = [str(own) for own in (refuted, claims, style) if own not in usual]
     made_from = digest([explainer.target.fingerprint, fingerprint, *how])[:12]
     path = run / "explanations" / f"{made_from}.jsonl"
     written = Shards(path)
@@ -96,6 +100,9 @@ def report(run: Path, say: Say) -> Path:
     explanations = _explanations(written[-1]) if written else []
     metrics_path = run / "report" / "metrics.json"
     metrics = read_metrics(metrics_path) if metrics_path.exists() else {}
+    fidelity_path = run / "report" / "fidelity.json"
+    if fidelity_path.exists():
+        metrics = {**metrics, "fidelity": read_metrics(fidelity_path).get("fidelity", {})}
     path = run / "report" / "index.html"
     provenance = {
         "target": _NAMES.get(target.name, target.name),
