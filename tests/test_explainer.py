@@ -14,6 +14,7 @@ from innerview.errors import CaseError, RunError
 from innerview.explainer import Explainer, Refuted
 from innerview.explanation.explanation import Explanation, Explanations
 from innerview.explanation.style import AUDIENCES, Style
+from innerview.explanation.verify import Patience
 from innerview.targets.protocol import Case
 from innerview.testing import ScriptedTarget, small_catalogue
 
@@ -229,3 +230,9 @@ def test_claims_are_the_same_in_every_style(explainer: Explainer) -> None:
         )
         assert other.text != usual.text
         assert other.provenance["style"] == {"audience": audience, "length": "full", "about": None}
+
+
+def test_what_patience_does_not_reach_is_untestable_and_not_told(explainer: Explainer) -> None:
+    hasty = Explainer(explainer.target, cases=explainer.cases, patience=Patience(seconds=0))("c0")
+    assert {c.verdict for c in hasty} == {"untestable"}
+    assert hasty.text.endswith("What it owes to any single item could not be verified.")

@@ -23,7 +23,7 @@ from innerview.explanation.render import TitleIndex, check_prose, choose, render
 from innerview.explanation.sets import Smallest, smallest_set
 from innerview.explanation.shapley import Shapley, shapley_values
 from innerview.explanation.style import Style
-from innerview.explanation.verify import verify_many
+from innerview.explanation.verify import Patience, verify_many
 from innerview.targets.load import load_bundle
 from innerview.targets.protocol import Case, Target, top_outcomes
 
@@ -38,7 +38,7 @@ Refuted = Literal["keep", "drop", "retry"]
 Claiming = Literal["grounded", "surrogate"]
 """Whose answers claims are read off: the target's, or the surrogate's own."""
 
-_STYLE = Style()
+_STYLE, _PATIENCE = Style(), Patience()
 _BATCH = 32
 _FREE_TOKENS = 64
 """Of an answer that is not checked."""
@@ -80,6 +80,7 @@ class Explainer:
             all channels it has, and is checked afterwards.
         style: for whom the prose is, how long, what about. Surrogates learn to write in the style
             of the default; in any other they choose among sentences.
+        patience: what the replay of a batch's claims may cost, where the target is slow or fails.
 
     Raises:
         CaseError: the surrogate is to make the claims, and there is none.
@@ -94,11 +95,12 @@ class Explainer:
         refuted: Refuted = "keep",
         claims: Claiming = "grounded",
         style: Style = _STYLE,
+        patience: Patience = _PATIENCE,
     ) -> None:
         if claims == "surrogate" and surrogate is None:
             raise CaseError("no surrogate is there to make claims; use claims='grounded'")
         self.target, self.surrogate, self.refuted = target, surrogate, refuted
-        self.claims, self.style = claims, style
+        self.claims, self.style, self.patience = claims, style, patience
         self.cases = dict(cases or {})
         self._index = TitleIndex(target.outcomes.titles)
         self._asker = Asker(target.outcomes, target.parts)
@@ -290,7 +292,7 @@ class Explainer:
                 named_titles(self.target, case, outcome, claims),
             )
             for (case, outcome), (evidence, claims) in zip(
-                pairs, checked_claims(self.target, pairs), strict=True
+                pairs, checked_claims(self.target, pairs, patience=self.patience), strict=True
             )
         ]  # fmt: skip
 
@@ -302,7 +304,7 @@ class Explainer:
         found = own_claims(self.surrogate.stand_in(self.forms[-1]), pairs)
         wholes = ask(self.target, [Question(case, case, outcome) for case, outcome in pairs])
         flat = [(c, case) for (_, own), (case, _) in zip(found, pairs, strict=True) for c in own]
-        replayed = iter(verify_many(flat, self.target))
+        replayed = iter(verify_many(flat, self.target, patience=self.patience))
         drafts: list[_Draft] = []
         for (case, outcome), (_, own), whole in zip(pairs, found, wholes, strict=True):
             claims = [next(replayed) for _ in own]
@@ -382,7 +384,9 @@ class Explainer:
             if part is not None
         }  # fmt: skip
         pairs = [(claim, drafts[i].case) for (i, _), claim in claims.items()]
-        return dict(zip(claims, verify_many(pairs, self.target), strict=True))
+        return dict(
+            zip(claims, verify_many(pairs, self.target, patience=self.patience), strict=True)
+        )
 
     # -- words -----------------------------------------------------------------------------------
 

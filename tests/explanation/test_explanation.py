@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from innerview.errors import CaseError, MissingExtraError
@@ -150,6 +151,26 @@ def test_the_ladder_shows_every_rank_that_was_measured(
     assert explanation.evidence is not None
     assert shown >= {e.rank_after for e in explanation.evidence.leave_out} | {explanation.rank}
     axes.figure.canvas.draw()
+
+
+def test_the_pages_ladder_runs_from_where_it_stands_to_the_worst(
+    explanation: Explanation,
+) -> None:
+    ladder = card_view(explanation)["ladder"]
+    assert (ladder[0].label, ladder[0].rank) == ("as it is", explanation.rank)
+    assert explanation.evidence is not None
+    worst = max(e.rank_after for e in explanation.evidence.leave_out if e.rank_after is not None)
+    assert worst in {rung.rank for rung in ladder}
+    for rung in ladder:
+        assert 0 <= rung.x <= rung.at + 0.02 <= rung.x + rung.width + 0.04 <= 100.04
+        assert (rung.side == "for") == (rung.rank > explanation.rank)
+    ranks, places = [r.rank for r in ladder], [r.at for r in ladder]
+    assert np.argsort(ranks, kind="stable").tolist() == np.argsort(places, kind="stable").tolist()
+    assert explanation.to_html().count('class="iv-rung"') == len(ladder)
+
+
+def test_a_case_that_nothing_moves_has_no_ladder(films: PaperTarget) -> None:
+    assert card_view(explain(films, Case("c", ("p0",))))["ladder"] == []
 
 
 def test_shap_values_add_up_to_the_score(explanation: Explanation) -> None:

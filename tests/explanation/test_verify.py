@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innerview.errors import CaseError
+from innerview.errors import CaseError, TargetQueryError
 from innerview.explanation.claims import CheckedClaim, Claim
-from innerview.explanation.verify import verify, verify_many
+from innerview.explanation.verify import Patience, verify, verify_many
 from innerview.targets.protocol import Case, FloatArray
 
 from .conftest import PaperTarget, able, additive, either_or
@@ -186,6 +187,65 @@ def test_failure_of_one_variant_costs_only_the_claims_that_need_it(
     ]
     verdicts = [c.verdict for c in verify_many([(c, case) for c in claims], target)]
     assert verdicts == ["untestable", "refuted"]
+
+
+@dataclass
+class FlakyTarget(PaperTarget):
+    """Fails each time its calls come to one of these numbers."""
+
+    fails: frozenset[int] = frozenset()
+    calls: int = 0
+
+    def score(self, cases: Sequence[Case]) -> FloatArray:
+        self.calls += 1
+        if self.calls in self.fails:
+            raise TargetQueryError("connection lost")
+        return super().score(cases)
+
+
+def test_what_failed_is_asked_once_more_and_then_given_up(films: PaperTarget, case: Case) -> None:
+    def flaky(*fails: int) -> FlakyTarget:
+        return FlakyTarget(films.outcomes, films.parts, films.rule, fails=frozenset(fails))
+
+    needed = Claim("NECESSARY", "o0", ("p0", "p1"), {"leaves_top": 1})
+    expected = verify(needed, case, films)
+    assert verify(needed, case, flaky(1)) == expected
+    assert verify(needed, case, flaky(2)) == expected
+    _untestable(verify(needed, case, flaky(1, 2)), "connection lost")
+    _untestable(verify(needed, case, flaky(1), patience=Patience(retries=0)), "connection lost")
+    assert verify(needed, case, flaky(1, 2), patience=Patience(retries=2)) == expected
+    # In a batch only what fails alone, and again, is lost.
+    many = [(needed, case), (needed, case)]
+    assert verify_many(many, flaky(1, 2)) == [expected, expected]
+    lost, found = verify_many(many, flaky(1, 2, 3))
+    _untestable(lost, "connection lost")
+    assert found == expected
+
+
+def test_beyond_its_patience_nothing_is_asked_and_nothing_verified(
+    films: PaperTarget, case: Case
+) -> None:
+    claims = [(claim, case) for claim in TRUE * 10]
+    every = verify_many(claims, films)
+    films.queries.used = 0
+    some = verify_many(claims, films, patience=Patience(queries=40))
+    n = next(at for at, one in enumerate(some) if one.verdict == "untestable")
+    assert 0 < n < len(claims)
+    assert some[:n] == every[:n]
+    for one in some[n:]:
+        _untestable(one, "40 queries were allowed, and they are spent")
+    used = films.queries.used
+    late = verify_many(claims, films, patience=Patience(seconds=0))
+    assert films.queries.used == used
+    for one in late:
+        _untestable(one, "0 seconds were allowed, and they are over")
+    assert verify_many(claims, films, patience=Patience(queries=10**6, seconds=600)) == every
+
+
+@pytest.mark.parametrize("name", ["retries", "queries", "seconds"])
+def test_patience_is_not_negative(name: str) -> None:
+    with pytest.raises(CaseError, match=f"patience has {name} -1"):
+        Patience(**{name: -1})  # type: ignore[arg-type]
 
 
 def test_no_claims_ask_nothing(films: PaperTarget) -> None:

@@ -11,10 +11,12 @@ from innerview.explanation.claims import CheckedClaim
 from innerview.explanation.evidence import Evidence, measure_many
 from innerview.explanation.grounded import claims_from
 from innerview.explanation.render import listing, render
-from innerview.explanation.verify import verify_many
+from innerview.explanation.verify import Patience, verify_many
 from innerview.targets.protocol import Case, Target, top_outcomes
 
 __all__ = ["checked_claims", "named_titles", "prose_record", "prose_records"]
+
+_PATIENCE = Patience()
 
 
 def named_titles(
@@ -33,13 +35,13 @@ def named_titles(
 
 
 def checked_claims(
-    target: Target, pairs: Sequence[tuple[Case, str]]
+    target: Target, pairs: Sequence[tuple[Case, str]], *, patience: Patience = _PATIENCE
 ) -> list[tuple[Evidence, list[CheckedClaim]]]:
     """Measure each case and outcome, read claims off the evidence, replay them on the target."""
     evidence = list(measure_many(pairs, target))
     stated = [claims_from(e, target) for e in evidence]
     flat = [(c, case) for claims, (case, _) in zip(stated, pairs, strict=True) for c in claims]
-    replayed = iter(verify_many(flat, target))
+    replayed = iter(verify_many(flat, target, patience=patience))
     return [
         (e, [next(replayed) for _ in claims]) for e, claims in zip(evidence, stated, strict=True)
     ]

@@ -34,7 +34,7 @@ _CUSTOMER: Mapping[str, Ways] = {
         train=(
             "Another of the strongest reasons is {p}.",
             "{p} is among the strongest reasons, too.",
-            "{p} counts for most of the rest.",
+            "One more of the strongest reasons is {p}.",
         )
     ),
     "NECESSARY first": Ways(
@@ -87,52 +87,54 @@ _ENGINEER: Mapping[str, Ways] = {
     ),
     "EVIDENCE": Ways(
         train=(
-            "{p} counts most: without it, from rank {before} to rank {after}, score {change}.",
-            "Leaving out {p} moves it most: score {change}, from rank {before} to rank {after}.",
-            "The strongest part is {p}: left out, score {change} and rank {after}.",
+            "{p} counts most: without it, the score changes by {change} and it {move}.",
+            "Leaving out {p} changes the score most, by {change}: it {move}.",
+            "The strongest part is {p}: with it gone, the score changes by {change} and it {move}.",
         )
+    ),
+    "EVIDENCE brief": Ways(
+        train=("{p} counts most.", "The strongest part is {p}.", "It leans most on {p}.")
     ),
     "EVIDENCE next": Ways(
         train=(
-            "{p} counts {place} most: without it, from rank {before} to rank {after}, score"
-            " {change}.",
-            "Leaving out {p} moves it {place} most: score {change}, from rank {before} to rank"
-            " {after}.",
-            "The {place} strongest part is {p}: left out, score {change} and rank {after}.",
+            "{p} counts {place} most: without it, the score changes by {change} and it {move}.",
+            "Leaving out {p} changes the score {place} most, by {change}: it {move}.",
+            "The {place} strongest part is {p}: with it gone, the score changes by {change} and it"
+            " {move}.",
         )
     ),
     "NECESSARY": Ways(
         train=(
-            "Without {p}, it leaves {top}: from rank {before} to rank {after}, score {change}.",
-            "It needs {p} for {top}: without, score {change}, from rank {before} to rank {after}.",
-            "Remove {p} and it loses {top}: score {change}, rank {after}.",
+            "Without {p}, it leaves {top} and {move}; the score changes by {change}.",
+            "It needs {p} for {top}: without, it {move} and the score changes by {change}.",
+            "Remove {p} and it loses {top}: it {move}, the score changes by {change}.",
         )
     ),
     "SUFFICIENT": Ways(
         train=(
-            "With only {p} left, it stays {in_top}, at rank {after}, score {change}.",
-            "{p} alone is enough for {top}: score {change}, rank {after}.",
-            "Just {p} keeps it {in_top}: from rank {before} to rank {after}, score {change}.",
+            "With only {p}, it stays {in_top}, at rank {after}; the score changes by {change}.",
+            "With {p} alone, it is still {in_top}, at rank {after}; the score changes by {change}.",
+            "With just {p}, it stays {in_top}: rank {after}, the score changed by {change}.",
         )
     ),
     "ATTRIBUTE for": Ways(
         train=(
-            "{attribute} {value} speaks for it: without those {n} {nouns} score {change}, without"
-            " as many others {control}.",
-            "It gains from {attribute} {value}: without those {n} {nouns} score {change}, without"
-            " as many others {control}.",
-            "{attribute} {value} helps it: the {n} {nouns} left out, score {change}; as many others"
-            " left out, {control}.",
+            "The {attribute} {value} speaks for it: without those {n} {nouns} the score changes by"
+            " {change}, without as many others by {control}.",
+            "It gains from {attribute} {value}: without those {n} {nouns} the score changes by"
+            " {change}, without as many others by {control}.",
+            "The {attribute} {value} helps it: its {n} {nouns} gone, the score changes by {change};"
+            " as many others gone, by {control}.",
         )
     ),
     "ATTRIBUTE against": Ways(
         train=(
-            "{attribute} {value} speaks against it: without those {n} {nouns} score {change},"
-            " without as many others {control}.",
-            "It suffers from {attribute} {value}: without those {n} {nouns} score {change}, without"
-            " as many others {control}.",
-            "{attribute} {value} holds it back: the {n} {nouns} left out, score {change}; as many"
-            " others left out, {control}.",
+            "The {attribute} {value} speaks against it: without those {n} {nouns} the score changes"
+            " by {change}, without as many others by {control}.",
+            "It suffers from {attribute} {value}: without those {n} {nouns} the score changes by"
+            " {change}, without as many others by {control}.",
+            "The {attribute} {value} holds it back: its {n} {nouns} gone, the score changes by"
+            " {change}; as many others gone, by {control}.",
         )
     ),
     "UNDECIDED": Ways(

@@ -10,19 +10,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import log
 from typing import Any
 
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 
+from innerview.explanation._rungs import without_and_with_only, without_each
 from innerview.explanation.claims import CheckedClaim, said_by
 from innerview.explanation.explanation import Explanation, FormAnswer
 from innerview.explanation.render import statement
 from innerview.explanation.wording import plural
 
-__all__ = ["Bar", "card_view", "render_page", "template_loader"]
+__all__ = ["Bar", "Rung", "card_view", "render_page", "template_loader"]
 
 # Width of a whole bar in SVG units; zero is in the middle.
 _BAR = 100.0
+
+# Room for the dots at the ends of a ladder; and how many parts have a rung.
+_INSET, _MOST_SINGLES = 2.0, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,24 @@ class Bar:
     width: float
     side: str
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung of the ladder of ranks, in a box of 100 units: a line from where the outcome stands
+    to where it would stand.
+
+    Attributes:
+        x, width, at: of the line, and of its end, in SVG units.
+        side: ``for`` where the rank is lost without what is changed, else ``against``.
+    """
+
+    label: str
+    rank: int
+    x: float
+    width: float
+    at: float
+    side: str
 
 
 def template_loader() -> BaseLoader:
@@ -72,6 +95,7 @@ def card_view(explanation: Explanation) -> dict[str, Any]:
         "parts_heading": f"{n} {plural(one.noun, n)}",
         "noun": one.noun,
         "parts": _parts(one),
+        "ladder": _ladder(one),
         "claims": [_claim(checked, one, scale) for checked in one.claims],
         "answers": [_answer(form, answer, one) for form, answer in one.answers.items()],
         "provenance": [(key, _plain(value)) for key, value in one.provenance.items()],
@@ -136,6 +160,34 @@ def _parts(one: Explanation) -> list[dict[str, Any]]:
             "rank_after": effects[part].rank_after if part in effects else None,
         }
         for part in one.parts
+    ]
+
+
+def _ladder(one: Explanation) -> list[Rung]:
+    """Ranks as it is, without the parts that cost most, and without and with only what is decisive.
+
+    On a logarithmic scale with the best rank at the left; nothing where nothing moves it.
+    """
+    worst_first = without_each(one)[: -_MOST_SINGLES - 1 : -1]
+    told = [("as it is", one.rank), *worst_first, *without_and_with_only(one)]
+    worst = max(rank for _, rank in told)
+    if worst == min(rank for _, rank in told):
+        return []
+
+    def place(rank: int) -> float:
+        return _INSET + (_BAR - 2 * _INSET) * log(rank) / log(worst)
+
+    start = place(one.rank)
+    return [
+        Rung(
+            label=label,
+            rank=rank,
+            x=round(min(start, place(rank)), 2),
+            width=round(abs(place(rank) - start), 2),
+            at=round(place(rank), 2),
+            side="for" if rank > one.rank else "against",
+        )
+        for label, rank in told
     ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from innerview.errors import CaseError, MissingExtraError
+from innerview.explanation._rungs import short, without_and_with_only, without_each
 from innerview.targets.protocol import FloatArray
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_effects", "plot_ranks", "shap_explanation"]
 
 _FOR, _AGAINST = "#2f6f9f", "#c2672d"
-_ROW_INCHES, _WIDTH_INCHES, _LONGEST_LABEL = 0.34, 7.0, 40
+_ROW_INCHES, _WIDTH_INCHES = 0.34, 7.0
 
 
 def plot_effects(explanation: Explanation, ax: Axes | None = None) -> Axes:
@@ -38,7 +39,7 @@ def plot_effects(explanation: Explanation, ax: Axes | None = None) -> Axes:
     values = carried[order]
     bars = ax.barh(range(len(order)), values, color=np.where(values >= 0, _FOR, _AGAINST))
     ax.bar_label(bars, labels=[f"rank {ranks[parts[i]]}" for i in order], padding=4, fontsize=8)
-    ax.set_yticks(range(len(order)), [_short(explanation.title(parts[i])) for i in order])
+    ax.set_yticks(range(len(order)), [short(explanation.title(parts[i])) for i in order])
     ax.axvline(0, color="0.5", linewidth=0.8)
     ax.margins(x=0.15)
     ax.spines[["top", "right", "left"]].set_visible(False)
@@ -58,7 +59,9 @@ def plot_ranks(explanation: Explanation, ax: Axes | None = None) -> Axes:
         CaseError: nothing was measured.
         MissingExtraError: matplotlib is not installed.
     """
-    rungs = _rungs(explanation)
+    _carried(explanation)  # refuses what was not measured
+    changed = [*without_each(explanation), *without_and_with_only(explanation)]
+    rungs = [*changed, ("as it is", explanation.rank)]
     ax = _axes(len(rungs), ax)
     for at, (_, rank) in enumerate(rungs):
         color = _FOR if rank > explanation.rank else _AGAINST if rank < explanation.rank else "0.4"
@@ -86,22 +89,6 @@ def plot_ranks(explanation: Explanation, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _rungs(explanation: Explanation) -> list[tuple[str, int]]:
-    """(what is changed, rank then), lowest rung first."""
-    _carried(explanation)  # refuses what was not measured
-    evidence = explanation.evidence
-    assert evidence is not None
-    singles = [(e.part, e.rank_after) for e in evidence.leave_out if e.rank_after is not None]
-    singles.sort(key=lambda one: one[1])
-    rungs = [(f"without {_short(explanation.title(part))}", rank) for part, rank in singles]
-    for words, chosen in (("without", evidence.necessary), ("only", evidence.keep_only)):
-        if chosen is not None and (words == "only" or len(chosen.parts) > 1):
-            first = _short(explanation.title(chosen.parts[0]))
-            more = f" and {len(chosen.parts) - 1} more" if len(chosen.parts) > 1 else ""
-            rungs.append((f"{words} {first}{more}", chosen.rank_after))
-    return [*rungs, ("as it is", evidence.rank)]
-
-
 def _axes(n: int, ax: Axes | None) -> Axes:
     """Those given, or new ones with room for n rows."""
     try:
@@ -116,7 +103,7 @@ def _axes(n: int, ax: Axes | None) -> Axes:
 
 def _name(ax: Axes, explanation: Explanation) -> None:
     """Head the picture. Titles are data: a pair of dollar signs in one is not a formula."""
-    title = _short(explanation.title(explanation.outcome_id))
+    title = short(explanation.title(explanation.outcome_id))
     ax.set_title(f"{title}: rank {explanation.rank}", loc="left", parse_math=False)
     for label in ax.get_yticklabels():
         label.set_parse_math(False)
@@ -165,7 +152,3 @@ def _carried(explanation: Explanation) -> tuple[list[str], FloatArray]:
             "out; a case needs two parts and a target that can rescore"
         )
     return [part for part, _ in measured], np.array([c for _, c in measured])
-
-
-def _short(title: str) -> str:
-    return title if len(title) <= _LONGEST_LABEL else title[: _LONGEST_LABEL - 1] + "…"

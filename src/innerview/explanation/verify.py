@@ -6,7 +6,9 @@ cannot be asked is ``untestable`` with a reason, never an error.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from innerview.errors import CaseError, TargetQueryError
 from innerview.explanation._ask import BATCH_SIZE, Answer, Question, ask
@@ -14,39 +16,87 @@ from innerview.explanation._replay import Replay, by_vectors, plan
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.targets.protocol import Case, Target, blocked_rows
 
-__all__ = ["verify", "verify_many"]
+__all__ = ["Patience", "verify", "verify_many"]
 
 # Claims whose questions are held in memory, and asked again one by one if their batch fails.
 _CLAIMS_AT_ONCE = 1024
+
+# The same for a target that may be slow, so that its time is watched.
+_CLAIMS_AT_A_TIME = 8
 
 # Batches of another size may move float32 scores a little; dropout and sampling move them a lot.
 _SAME_SCORE = 1e-3
 _SAME_RANK = 0.01
 
 
-def verify(claim: Claim, case: Case, target: Target) -> CheckedClaim:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What verification may cost; what it does not pay for is untestable, never verified.
+
+    Attributes:
+        retries: how often a question that the target failed to answer is asked again, alone.
+        queries: most cases to score, over all claims; looked at before every few claims.
+        seconds: most time to take, the same way.
+
+    Raises:
+        CaseError: one of them is negative.
+    """
+
+    retries: int = 1
+    queries: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("retries", "queries", "seconds"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise CaseError(f"patience has {name} {value}; expected 0 or more")
+
+
+_PATIENCE = Patience()
+
+
+def verify(
+    claim: Claim, case: Case, target: Target, *, patience: Patience = _PATIENCE
+) -> CheckedClaim:
     """Replay one claim; see ``verify_many``."""
-    return verify_many([(claim, case)], target)[0]
+    return verify_many([(claim, case)], target, patience=patience)[0]
 
 
 def verify_many(
-    claims: Sequence[tuple[Claim, Case]], target: Target, *, batch_size: int = BATCH_SIZE
+    claims: Sequence[tuple[Claim, Case]],
+    target: Target,
+    *,
+    patience: Patience = _PATIENCE,
+    batch_size: int = BATCH_SIZE,
 ) -> list[CheckedClaim]:
     """Replay claims about cases, in order, in few large batches.
 
     A verdict does not depend on the other claims of the batch. ``untestable`` are claims on a
     target that cannot rescore, that declares itself non-deterministic, that answers otherwise
-    when asked the same twice, or that fails; claims about parts the case lacks; and those whose
-    removal empties the case. Claims about vectors ask nothing.
+    when asked the same twice, or that fails; claims about parts the case lacks; those whose
+    removal empties the case; and those that the patience does not reach. Claims about vectors ask
+    nothing.
     """
+    unlimited = patience.queries is None and patience.seconds is None
+    size = _CLAIMS_AT_ONCE if unlimited else _CLAIMS_AT_A_TIME
+    before, began = target.queries.used, time.monotonic()
     checked: list[CheckedClaim] = []
-    for start in range(0, len(claims), _CLAIMS_AT_ONCE):
-        checked += _verify_chunk(claims[start : start + _CLAIMS_AT_ONCE], target, batch_size)
+    for start in range(0, len(claims), size):
+        chunk = claims[start : start + size]
+        if patience.queries is not None and target.queries.used - before >= patience.queries:
+            reason = f"{patience.queries} queries were allowed, and they are spent"
+        elif patience.seconds is not None and time.monotonic() - began >= patience.seconds:
+            reason = f"{patience.seconds:g} seconds were allowed, and they are over"
+        else:
+            checked += _verify_chunk(chunk, target, patience.retries, batch_size)
+            continue
+        checked += [_untestable(claim, reason) for claim, _ in chunk]
     return checked
 
 
 def _verify_chunk(
-    claims: Sequence[tuple[Claim, Case]], target: Target, batch_size: int
+    claims: Sequence[tuple[Claim, Case]], target: Target, retries: int, batch_size: int
 ) -> list[CheckedClaim]:
     """Plan, ask and judge; claims that cannot be planned never reach the target."""
     checked: dict[int, CheckedClaim] = {}
@@ -61,7 +111,7 @@ def _verify_chunk(
         except (CaseError, TargetQueryError) as error:
             checked[number] = _untestable(claim, str(error))
     testable = {number: (*claims[number], replay) for number, replay in replays.items()}
-    checked |= _ask_and_judge(testable, target, batch_size)
+    checked |= _ask_and_judge(testable, target, retries, batch_size)
     return [checked[number] for number in range(len(claims))]
 
 
@@ -81,20 +131,23 @@ def _plan(claim: Claim, case: Case, target: Target) -> Replay:
 
 
 def _ask_and_judge(
-    testable: dict[int, tuple[Claim, Case, Replay]], target: Target, batch_size: int
+    testable: dict[int, tuple[Claim, Case, Replay]], target: Target, retries: int, batch_size: int
 ) -> dict[int, CheckedClaim]:
-    """Ask all replays in one go; if that fails, one by one, so that only the guilty are lost."""
+    """Ask all replays in one go; if that fails, one by one, so that only the guilty are lost, and
+    those once more."""
     wholes = {n: Question(case, case, claim.outcome) for n, (claim, case, _) in testable.items()}
     questions = {n: [wholes[n], *replay.asks] for n, (_, _, replay) in testable.items()}
     try:
         flat = ask(target, [q for n in testable for q in questions[n]], batch_size=batch_size)
         again = ask(target, [wholes[n] for n in testable], batch_size=batch_size)
     except (CaseError, TargetQueryError) as error:
+        if len(testable) == 1 and retries and isinstance(error, TargetQueryError):
+            return _ask_and_judge(testable, target, retries - 1, batch_size)
         if len(testable) == 1:
             return {n: _untestable(claim, str(error)) for n, (claim, _, _) in testable.items()}
         checked: dict[int, CheckedClaim] = {}
         for number, one in testable.items():
-            checked |= _ask_and_judge({number: one}, target, batch_size)
+            checked |= _ask_and_judge({number: one}, target, retries, batch_size)
         return checked
     answers, seconds = iter(flat), iter(again)
     return {
