@@ -62,6 +62,10 @@ def test_smallest_sets_and_shapley_values_of_a_case_by_id(explainer: Explainer) 
     assert found.found.rank_after > 1
     kept = explainer.smallest_set("c0", one.outcome_id, keep=True)
     assert kept.proved and (kept.found is None or kept.found.rank_after == 1)
+    pairs = explainer.pairs("c0")
+    assert pairs.complete
+    assert len(pairs.effects) == 10
+    assert [pair.beyond for pair in pairs.effects] == pytest.approx([0.0] * 10, abs=1e-5)
     values = explainer.shapley("c0")
     assert values.parts == one.parts and max(values.errors) == 0
     assert values.base + sum(values.values) == pytest.approx(one.score, abs=1e-4)

@@ -19,6 +19,7 @@ from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import Evidence
 from innerview.explanation.explanation import Explanation, Explanations, FormAnswer
 from innerview.explanation.followup import Reply, answer_question
+from innerview.explanation.pairs import Pairs, pair_effects
 from innerview.explanation.render import TitleIndex, check_prose, choose, render, wordings
 from innerview.explanation.sets import Smallest, smallest_set
 from innerview.explanation.shapley import Shapley, shapley_values
@@ -215,6 +216,20 @@ class Explainer:
         """
         ((known, own),) = self._with_outcomes([self._recent(case)], [outcome])
         return shapley_values(known, own, self.target, budget=budget, seed=seed)
+
+    def pairs(self, case: str | Case, outcome: str | None = None, *, budget: int = 500) -> Pairs:
+        """Pairs of a case's parts that matter together otherwise than one by one.
+
+        Args:
+            case: a case or the id of a known one.
+            outcome: by default what the target puts first.
+            budget: most cases to score.
+
+        Raises:
+            CaseError: an id is unknown, or no two parts can be left out.
+        """
+        ((known, own),) = self._with_outcomes([self._recent(case)], [outcome])
+        return pair_effects(known, own, self.target, budget=budget)
 
     def smallest_set(
         self,
