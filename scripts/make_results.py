@@ -40,6 +40,7 @@ EXPLAINERS = {
     "surrogate_behavior": "surrogate unasked, titles",
     "surrogate_intention": "surrogate unasked, vectors",
     "surrogate_hybrid": "surrogate unasked, both",
+    "free_prose": "surrogate, free prose",
     "shapley": "Shapley values",
     "leave_one_out": "leaving one out: the ceiling",
     "similarity": "similarity of vectors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,17 @@ from innerview.errors import BundleError, RunError
 from innerview.evaluation._tables import METHODS
 from innerview.evaluation.channels import CHANGES
 from innerview.evaluation.results import read_metrics
-from innerview.pipeline import Event, evaluate, label, report, train_target
+from innerview.pipeline import (
+    Event,
+    _evidence,
+    _fidelity,
+    evaluate,
+    evidence,
+    fidelity,
+    label,
+    report,
+    train_target,
+)
 from innerview.pipeline import _target as stage
 from innerview.pipeline._align import TrainingGroups, _drop_stale
 from innerview.pipeline._stage import RunSettings
@@ -202,3 +213,56 @@ def test_a_training_under_way_is_dropped_only_for_another_one_and_not_in_silence
     start("two")
     assert [path.name for path in folder.iterdir()] == ["started.json"]
     assert said == ["what is there was made from something else; aligning anew"]
+
+
+def test_evidence_goes_on_where_a_killed_run_stopped(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _start(settings)
+    monkeypatch.setattr(_evidence, "_SHARD", 7)
+    whole = evidence(settings.out, lambda event: None).read_bytes()
+    path = settings.out / "evidence"
+    (file,) = path.glob("*.jsonl")
+    cases = read_cases(settings.out)
+    lines = [json.loads(line) for line in whole.splitlines()]
+    known = (*cases.test, *cases.valid, *cases.train)
+    assert [line["case_id"] for line in lines] == [case.case_id for case in known]
+    assert all(line["rank"] == 1 for line in lines)
+    file.unlink()
+    with monkeypatch.context() as patched:
+        calls = iter([None, None])
+        real = _evidence.measure_many
+        patched.setattr(
+            _evidence, "measure_many", lambda *a: real(*a) if next(calls, 1) is None else _killed()
+        )
+        with pytest.raises(Killed):
+            evidence(settings.out, lambda event: None)
+    assert len(file.read_bytes().splitlines()) == 14
+    assert evidence(settings.out, lambda event: None).read_bytes() == whole
+    file.write_bytes(b"{}\n")
+    with pytest.raises(RunError, match=r"jsonl:1: no evidence \(KeyError.*remove the file"):
+        evidence(settings.out, lambda event: None)
+
+
+def test_fidelity_is_refused_where_a_control_shows_skill(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _start(settings)
+    path = fidelity(settings.out, lambda event: None, n_cases=25, shapley_budget=300)
+    found = read_metrics(path)
+    tree = found["fidelity"]
+    assert set(tree) >= {"grounded", "leave_one_out", "shapley", "similarity", "random",
+                         "popularity", "control_permuted_target", "control_shuffled"}  # fmt: skip
+    assert "plausible" not in tree, "the items have no attributes"
+    assert tree["leave_one_out"]["deletion_skill"].value == pytest.approx(1.0)
+    assert tree["grounded"]["verified_share"].value == 1.0
+    assert found["meta"]["n_cases"] == 25
+    assert found["meta"]["cost"]["grounded"]["queries"] > 10
+    report(settings.out, lambda event: None)
+    assert "insertion" in (settings.out / "report" / "index.html").read_text()
+    path.unlink()
+    # A control that looks at the very target shows all the skill there is.
+    monkeypatch.setattr(_fidelity, "PermutedTarget", lambda target, seed: target)
+    with pytest.raises(RunError, match="no figure can be believed: control_permuted_target has a"):
+        fidelity(settings.out, lambda event: None, n_cases=25, shapley_budget=300)
+    assert not path.exists()

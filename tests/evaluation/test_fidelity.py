@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from innerview.alignment.records import Record, Text
 from innerview.errors import RecordError
 from innerview.evaluation import orders
 from innerview.evaluation.bootstrap import Figure, bootstrap_skill
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.fidelity import MEASURES, effects_of, failed_controls, skills
+from innerview.evaluation.free_prose import free_prose_orders, named_parts
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import measure_many
 from innerview.targets.protocol import Case, top_outcomes
@@ -148,6 +152,25 @@ def test_orders_of_those_that_do_not_ask() -> None:
     assert orders.by_similarity(case, "i8", target) == tuple(f"i{j}" for j in np.argsort(-angles))
     shapley = orders.by_shapley(case, "i8", target, budget=100)
     assert shapley == tuple(f"i{j}" for j in np.argsort(-target.weights[:4, 8]))
+
+
+def test_free_prose_gives_the_parts_that_it_names() -> None:
+    target = _additive()
+    case = Case("c", ("i30", "i2", "i31", "i4"))
+    text = 'It is like "Item 31" and Item 2, and a little like Item 7 or Item 2.'
+    assert named_parts(text, case, target) == ["i31", "i2", "i2"]
+
+    class Writer:
+        def answer(self, records: Sequence[Record], *, max_new_tokens: int) -> list[str]:
+            (piece,) = records[0].question
+            assert isinstance(piece, Text)
+            assert '"Item 8"' in piece.text
+            assert records[0].parts == case.parts
+            return [text] * len(records)
+
+    (order,) = free_prose_orders(Writer(), target, [(case, "i8")])
+    assert order[:2] == ("i31", "i2")
+    assert set(order) == set(case.parts)
 
 
 @settings(max_examples=30, deadline=None)

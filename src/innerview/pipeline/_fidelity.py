@@ -17,6 +17,7 @@ from innerview.evaluation import orders
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.fidelity import effects_of, failed_controls, skills
+from innerview.evaluation.free_prose import free_prose_orders
 from innerview.evaluation.results import MetricTree, write_metrics
 from innerview.explanation.claims import CheckedClaim
 from innerview.explanation.evidence import Evidence, Thresholds, measure_many
@@ -253,4 +254,7 @@ def _of_the_surrogate(
         checked = iter(verify_many(flat, target))
         found.orders[name] = [[orders.by_explanation(evidence) for evidence, _ in own]]
         found.claims[name] = [[next(checked) for _ in claims] for _, claims in own]
+    say(Event("fidelity", f"{len(pairs)} texts written freely"))
+    with _Timed(target, found.cost, "free_prose", len(pairs)):
+        found.orders["free_prose"] = [free_prose_orders(surrogate, target, pairs)]
     return found

@@ -1,0 +1,60 @@
+"""The third way to explain: a surrogate writes freely, and whatever it names are its reasons.
+
+So RecExplainer does (arXiv 2311.10947, section 3.3): its language model is shown a history and an
+outcome and asked why. Nothing holds the text to anything; which parts it names is found out by
+their titles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from innerview.alignment.records import Form, Record, Text
+from innerview.evaluation.orders import named_first
+from innerview.explanation.prose import TitleIndex
+from innerview.targets.protocol import Case, Target
+
+__all__ = ["Answering", "free_prose_orders", "named_parts"]
+
+_TOKENS = 96
+
+
+class Answering(Protocol):
+    """Whoever answers records with text; a surrogate does."""
+
+    def answer(self, records: Sequence[Record], *, max_new_tokens: int) -> list[Any]:
+        """One answer to each."""
+        ...
+
+
+def free_prose_orders(
+    surrogate: Answering,
+    target: Target,
+    pairs: Sequence[tuple[Case, str]],
+    *,
+    form: Form = "behavior",
+    seed: int = 0,
+) -> list[tuple[str, ...]]:
+    """Each case's parts in the order in which a free text names them; the rest by chance."""
+    asked = [_question(case, target.outcomes.title(outcome), form) for case, outcome in pairs]
+    texts = surrogate.answer(asked, max_new_tokens=_TOKENS)
+    return [
+        named_first(case, named_parts(str(text), case, target), seed=seed)
+        for (case, _), text in zip(pairs, texts, strict=True)
+    ]
+
+
+def _question(case: Case, title: str, form: Form) -> Record:
+    text = (
+        f'Explain in a few sentences why "{title}" is recommended here, naming what speaks for it.'
+    )
+    return Record(
+        "chat", form, case.case_id, case.parts, len(case.parts), (Text(text),), "?"
+    )  # fmt: skip
+
+
+def named_parts(text: str, case: Case, target: Target) -> list[str]:
+    """Ids of the parts of a case whose titles stand in a text, in its order."""
+    titles = {target.parts.title(part): part for part in reversed(case.parts)}
+    return [titles[title] for title in TitleIndex(titles).find(text)]
