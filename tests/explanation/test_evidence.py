@@ -126,6 +126,33 @@ def test_queries_of_one_case_are_those_the_target_counted(films: PaperTarget, ca
     assert evidence.queries == films.queries.used
 
 
+@pytest.mark.parametrize("budget", range(1, 40))
+def test_a_budget_is_kept_and_what_it_buys_is_the_same(
+    budget: int, films: PaperTarget, case: Case
+) -> None:
+    whole = measure(case, "o0", films)
+    before = films.queries.used
+    some = measure(case, "o0", films, thresholds=Thresholds(budget=budget))
+    assert films.queries.used - before == some.queries <= budget
+    if budget > 35:  # without counting on variants that are the same
+        assert some == whole
+    # The oldest parts go first.
+    n = min(len(case.parts), budget - 1)
+    known = some.leave_out[len(case.parts) - n :]
+    assert known == whole.leave_out[len(case.parts) - n :]
+    assert all(e.score_change is None for e in some.leave_out[: len(case.parts) - n])
+    if n == len(case.parts):
+        assert some.removed == whole.removed[: len(some.removed)]
+        assert some.kept == whole.kept[: len(some.kept)]
+        assert set(some.attributes) <= set(whole.attributes)
+    else:
+        assert not some.attributes
+    claims = claims_from(some, films)
+    assert {c.verdict for c in verify_many([(c, case) for c in claims], films)} <= {"verified"}
+    if n < len(case.parts):
+        assert not {c.type for c in claims} & {"EVIDENCE", "UNDECIDED"}
+
+
 def test_evidence_survives_json(films: PaperTarget, case: Case) -> None:
     evidence = measure(case, "o0", films)
     assert Evidence.from_dict(json.loads(json.dumps(evidence.to_dict()))) == evidence

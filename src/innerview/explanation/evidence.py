@@ -7,6 +7,7 @@ third asks what comes first without what is decisive.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -47,10 +48,13 @@ class Thresholds:
     max_groups: int = 4
     attribute_draws: int = 5
     seed: int = 0
+    budget: int | None = None
+    """Most cases to score for one case and outcome. What it does not pay for stays unmeasured:
+    attributes first, then sets, then the oldest parts."""
 
     def __post_init__(self) -> None:
-        for name in ("decisive_top", "sufficient_top", "max_set"):
-            if getattr(self, name) < 1:
+        for name in ("decisive_top", "sufficient_top", "max_set", "budget"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise CaseError(f"threshold {name} is {getattr(self, name)}; expected 1 or more")
 
     def tops(self, rank: int, n_outcomes: int) -> tuple[int | None, int | None]:
@@ -81,7 +85,8 @@ def measure_many(
 ) -> Iterator[Evidence]:
     """Measure many cases with their outcomes, in order, in few large batches.
 
-    Effects that would empty the case, and all effects of a target that cannot rescore, are None.
+    Effects that would empty the case, that the budget does not pay for, and all effects of a target
+    that cannot rescore are None.
 
     Raises:
         CaseError: a case is empty, an id is unknown, or an outcome is a part of its case.
@@ -91,7 +96,7 @@ def measure_many(
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         chunk = pairs[start : start + _PAIRS_AT_ONCE]
         whole = [Question(case, case, outcome) for case, outcome in chunk]
-        first = [[q, *_leave_one_out(q, target)] for q in whole]
+        first = [[q, *_leave_one_out(q, target, settings.budget)] for q in whole]
         works = [
             _Work(question, answers, target, settings)
             for question, answers in zip(whole, _ask_lists(target, first, batch_size), strict=True)
@@ -99,17 +104,22 @@ def measure_many(
         second = _ask_lists(target, [w.asked for w in works], batch_size)
         found = [w.evidence(answers) for w, answers in zip(works, second, strict=True)]
         cases = [case for case, _ in chunk]
-        yield from _with_foils(found, cases, target, batch_size)
+        yield from _with_foils(found, cases, target, settings.budget, batch_size)
 
 
 def _with_foils(
-    found: Sequence[Evidence], cases: Sequence[Case], target: Target, batch_size: int
+    found: Sequence[Evidence],
+    cases: Sequence[Case],
+    target: Target,
+    budget: int | None,
+    batch_size: int,
 ) -> Iterator[Evidence]:
     """The same with what would be first instead, for those that hold first place by some parts."""
     decided = [
         (at, case, case.without(one.necessary.parts))
         for at, (one, case) in enumerate(zip(found, cases, strict=True))
         if one.necessary is not None and one.leaves_top == one.rank == 1
+        if budget is None or one.queries < budget
     ]
     firsts = first_outcomes(target, [(c, v) for _, c, v in decided], batch_size=batch_size)
     foils = dict(zip((at for at, _, _ in decided), firsts, strict=True))
@@ -128,12 +138,14 @@ def _ask_lists(
     return [[next(answers) for _ in one] for one in lists]
 
 
-def _leave_one_out(whole: Question, target: Target) -> list[Question]:
-    """One question per distinct part; none where that would empty the case."""
-    parts = dict.fromkeys(whole.case.parts)
+def _leave_one_out(whole: Question, target: Target, budget: int | None) -> list[Question]:
+    """One question per distinct part, of the last ones where the budget pays for no more; none
+    where that would empty the case."""
+    parts = list(dict.fromkeys(whole.case.parts))
     if len(parts) < 2 or not target.capabilities.rescoring:
         return []
-    return [replace(whole, variant=whole.case.without([part])) for part in parts]
+    paid = parts if budget is None else parts[max(0, len(parts) - budget + 1) :]
+    return [replace(whole, variant=whole.case.without([part])) for part in paid]
 
 
 class _Work:
@@ -145,23 +157,32 @@ class _Work:
         self.whole, self.settings = whole, settings
         self.parts = tuple(dict.fromkeys(whole.case.parts))
         self.before, singles = answers[0], answers[1:]
+        measured = self.parts[len(self.parts) - len(singles) :]
         self.singles = [
             SetEffect((part,), answer.score - self.before.score, answer.rank)
-            for part, answer in zip(self.parts, singles, strict=bool(singles))
+            for part, answer in zip(measured, singles, strict=True)
         ]
         n_rankable = len(target.outcomes) - len(blocked_rows(target, whole.case))
         self.leave, self.stay = settings.tops(self.before.rank, n_rankable)
         order = sorted(self.singles, key=lambda effect: effect.score_change)
         ordered = [effect.parts[0] for effect in order]
-        sizes = range(1, min(settings.max_set, len(ordered) - 1) + 1)
-        self.sets = [tuple(ordered[:size]) for size in sizes]
-        self.groups = self._groups(target)
+        sizes = range(1, min(settings.max_set, len(self.parts) - 1, len(ordered)) + 1)
+        sets = [tuple(ordered[:size]) for size in sizes]
+        left = self._left(1 + len(self.singles))
+        self.removed = sets[1:][:left]
+        self.kept = sets[: left - len(self.removed)]
+        left -= len(self.removed) + len(self.kept)
+        self.groups = self._groups(target)[: left // (1 + settings.attribute_draws)]
         self.asked = self._questions()
+
+    def _left(self, spent: int) -> int:
+        """Cases that the budget still pays for."""
+        return sys.maxsize if self.settings.budget is None else self.settings.budget - spent
 
     def _groups(self, target: Target) -> list[tuple[Group, list[tuple[str, ...]]]]:
         """Attribute groups worth asking about, each with its random controls."""
         draws, limit = self.settings.attribute_draws, self.settings.max_groups
-        if not self.singles or not draws or not limit:
+        if len(self.singles) < len(self.parts) or not draws or not limit:
             return []
         changes = {effect.parts[0]: effect.score_change for effect in self.singles}
         groups = stand_out(shared_values(self.parts, target.parts), changes, limit)
@@ -171,8 +192,8 @@ class _Work:
     def _questions(self) -> list[Question]:
         """The second round, in the order in which ``evidence`` reads its answers."""
         case = self.whole.case
-        variants = [case.without(parts) for parts in self.sets[1:]]
-        variants += [case.keep(parts) for parts in self.sets]
+        variants = [case.without(parts) for parts in self.removed]
+        variants += [case.keep(parts) for parts in self.kept]
         for group, controls in self.groups:
             variants += [case.without(parts) for parts in (group.parts, *controls)]
         return [replace(self.whole, variant=variant) for variant in variants]
@@ -180,8 +201,8 @@ class _Work:
     def evidence(self, answers: Sequence[Answer]) -> Evidence:
         """Put both rounds together."""
         given = iter(answers)
-        removed = tuple(self._effect(parts, next(given)) for parts in self.sets[1:])
-        kept = tuple(self._effect(parts, next(given)) for parts in self.sets)
+        removed = tuple(self._effect(parts, next(given)) for parts in self.removed)
+        kept = tuple(self._effect(parts, next(given)) for parts in self.kept)
         attributes = tuple(
             self._attribute(group, next(given), [next(given) for _ in controls])
             for group, controls in self.groups
@@ -208,9 +229,9 @@ class _Work:
         return SetEffect(parts, answer.score - self.before.score, answer.rank)
 
     def _leave_out(self) -> tuple[PartEffect, ...]:
-        if not self.singles:
-            return tuple(PartEffect(part, None, None) for part in self.parts)
-        return tuple(PartEffect(e.parts[0], e.score_change, e.rank_after) for e in self.singles)
+        known = {e.parts[0]: PartEffect(e.parts[0], e.score_change, e.rank_after)
+                 for e in self.singles}  # fmt: skip
+        return tuple(known.get(part, PartEffect(part, None, None)) for part in self.parts)
 
     def _necessary(self, removed: Sequence[SetEffect]) -> SetEffect | None:
         """The single part that throws the outcome furthest out of the top, else the first set."""

@@ -40,7 +40,9 @@ def _claims(evidence: Evidence, target: Target) -> list[Claim]:
 
 
 def _strongest_parts(evidence: Evidence) -> list[Claim]:
-    """Parts that speak for the outcome, by the score they carry."""
+    """Parts that speak for the outcome, by the score they carry, if all parts were measured."""
+    if any(effect.score_change is None for effect in evidence.leave_out):
+        return []
     return [
         Claim("EVIDENCE", evidence.outcome, (effect.part,), {"rank": place})
         for place, effect in enumerate(evidence.strongest()[:_MAX_EVIDENCE], start=1)
