@@ -35,7 +35,7 @@ def test_scores_are_the_fits_that_its_answers_come_from(remembering: Surrogate, 
     assert scores.shape == (2, len(remembering.target.outcomes))
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
-    np.testing.assert_allclose(scores[1:], stand_in.score(CASES[1:]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(scores[1:], stand_in.score(CASES[1:]), rtol=1e-3, atol=1e-3)
     assert stand_in.queries.used == 3
     assert remembering.stand_in(form).fingerprint == stand_in.fingerprint
     assert stand_in.score([]).shape == (0, len(remembering.target.outcomes))

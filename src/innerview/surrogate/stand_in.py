@@ -14,9 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from innerview.alignment.labels import case_seed
 from innerview.alignment.records import Form
-from innerview.alignment.tasks import Asker, Context
+from innerview.alignment.tasks import Asker
 from innerview.data.tables import Catalogue
 from innerview.errors import CaseError, SurrogateError, TargetQueryError
 from innerview.explanation.claims import Claim
@@ -115,17 +114,7 @@ class StandIn:
         if self.form != "behavior":
             self._respondent.vectors.add_cases(case.parts for case in cases)
         self._queries.add(len(cases))
-        some_answer = self.outcomes.ids[:1]
-        asked = [
-            self._asker.retrieval(
-                Context(case.case_id, case.parts, len(case.parts)),
-                self.form,
-                some_answer,
-                # All variants of a case are asked about in the same words.
-                case_seed(0, Case(case.case_id, ()), f"stand-in-{self.form}"),
-            )
-            for case in cases
-        ]
+        asked = [self._asker.expectation(case, self.form) for case in cases]
         return self._respondent.understanding.fits(asked)
 
     def case_vectors(self, cases: Sequence[Case]) -> FloatArray:
