@@ -21,6 +21,7 @@ from innerview import pipeline
 from innerview.alignment.mixture import MixtureSettings
 from innerview.surrogate.train import TrainSettings
 
+FIGURES = ("metrics.json", "fidelity.json")
 MAX_STEPS = 500
 # On a GPU every window is asked three times, in forms and with questions drawn anew.
 GPU_STEPS, GPU_PASSES = 137, 3
@@ -42,6 +43,7 @@ def main(out: Path) -> None:
         pipeline.label(out, say)
         pipeline.align(out, say, max_steps=MAX_STEPS)
     pipeline.evaluate(out, say)
+    pipeline.fidelity(out, say)
     copy(out, pipeline.shipped_folder())
 
 
@@ -56,7 +58,8 @@ def copy(run: Path, shipped: Path) -> None:
     for name in ("manifest.json", *wanted):
         (shipped / "surrogate" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(run / "surrogate" / name, shipped / "surrogate" / name)
-    shutil.copy(run / "report" / "metrics.json", shipped / "metrics.json")
+    for name in FIGURES:
+        shutil.copy(run / "report" / name, shipped / name)
 
 
 if __name__ == "__main__":

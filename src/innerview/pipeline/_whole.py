@@ -72,8 +72,9 @@ def demo(out: Path, say: Say, *, n: int = 20) -> Path:
         shutil.rmtree(out / name, ignore_errors=True)
         shutil.copytree(shipped / name, out / name)
     (out / "report").mkdir(parents=True, exist_ok=True)
-    if (shipped / "metrics.json").exists():
-        shutil.copy(shipped / "metrics.json", out / "report" / "metrics.json")
+    for name in ("metrics.json", "fidelity.json"):
+        if (shipped / name).exists():
+            shutil.copy(shipped / name, out / "report" / name)
     for old in (out / "explanations").glob("*.jsonl"):
         old.unlink()
     explain(out, say, n=n)
