@@ -126,7 +126,9 @@ def explainer_table(
 def cost_line(meta: Mapping[str, Any]) -> str:
     """Queries and time of each explainer that was timed."""
     told = [
-        f"{EXPLAINERS[name]} {own['queries']:g} queries, {own['milliseconds']:g} ms"
+        f"{EXPLAINERS[name]} {own['queries']:g} queries"
+        + (f" and {own['vectors']:g} vectors" if "vectors" in own else "")
+        + f", {own['milliseconds']:g} ms"
         for name, own in meta["cost"].items()
     ]
     return (

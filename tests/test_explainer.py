@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,45 @@ def test_a_surrogate_that_is_right_claims_what_the_evidence_does(explainer: Expl
         ]
         own = [c for c in mine if c.claim.source == "surrogate_hybrid"]
         assert {c.verdict for c in own} == {"verified"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"claims": "surogate"}, "claims='surogate'; known: grounded, surrogate"),
+        ({"refuted": "dorp"}, "refuted='dorp'; known: keep, drop, retry"),
+        ({"style": Style(about="gerne")}, "no attribute 'gerne'; known: group"),
+    ],
+)
+def test_unknown_settings_are_refused(
+    explainer: Explainer, setting: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CaseError, match=message):
+        Explainer(explainer.target, **setting)
+
+
+def test_what_a_style_is_about_is_tried_before_all_else() -> None:
+    rng = np.random.default_rng(0)
+    catalogue = small_catalogue(12)
+    # Of two attributes the first speaks louder; the second is what is asked about.
+    loud = tuple((str(row % 3),) for row in range(12))
+    catalogue = replace(
+        catalogue, attributes={"loud": loud, "group": catalogue.attributes["group"]}
+    )
+    weights = rng.normal(size=(12, 12)) + 4.0 * (np.arange(12) % 3 == 0)[:, None]
+    weights += 1.0 * (np.arange(12) % 2 == 0)[:, None]
+    target = ScriptedTarget(weights.astype(np.float32), catalogue, max_parts=8)
+    case = Case("c", tuple(f"i{j}" for j in range(8)))
+    usual = Explainer(target)(case)
+    about = Explainer(target, style=Style(about="group"))(case)
+
+    def attributes(one: Explanation) -> set[object]:
+        return {c.claim.stated["attribute"] for c in one if c.claim.type == "ATTRIBUTE"}
+
+    assert "loud" in attributes(usual)
+    assert attributes(about) == {"group"}
+    assert {c.verdict for c in about} == {"verified"}
+    assert "could be verified" not in about.text
 
 
 def test_without_a_surrogate_there_is_nobody_to_claim(explainer: Explainer) -> None:

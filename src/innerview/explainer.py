@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from innerview.alignment.cases import read_cases
 from innerview.alignment.labels import case_seed
@@ -74,17 +74,19 @@ class Explainer:
             same and the prose is rendered from the claims.
         cases: known cases by id, so that ids can be given instead of cases.
         refuted: what becomes of the surrogate's own claims that the target refutes: they are kept
-            beside their verdict, or dropped, or the surrogate is asked once for its next best
-            reason, which is dropped if it is refuted too.
+            beside their verdict, or dropped, or (``retry``) the surrogate is asked once for its
+            next best reason in that form, and what is refuted then is dropped.
         claims: whose answers claims are read off. ``grounded``: the target's, so that they are true
             from the start. ``surrogate``: the surrogate's own, which claims without a query, in
-            all channels it has, and is checked afterwards.
+            all channels it has, and is checked afterwards. No score is asked for these claims;
+            with vectors the target encodes every changed case.
         style: for whom the prose is, how long, what about. Surrogates learn to write in the style
             of the default; in any other they choose among sentences.
-        patience: what the replay of a batch's claims may cost, where the target is slow or fails.
+        patience: what each replay of a batch's claims may cost, where the target is slow or fails.
 
     Raises:
-        CaseError: the surrogate is to make the claims, and there is none.
+        CaseError: a setting is unknown, the style is about an attribute that parts do not have, or
+            the surrogate is to make the claims, and there is none.
     """
 
     def __init__(
@@ -98,8 +100,16 @@ class Explainer:
         style: Style = _STYLE,
         patience: Patience = _PATIENCE,
     ) -> None:
+        for name, own, known in (("refuted", refuted, Refuted), ("claims", claims, Claiming)):
+            if own not in get_args(known):
+                raise CaseError(
+                    f"unknown setting {name}={own!r}; known: {', '.join(get_args(known))}"
+                )
         if claims == "surrogate" and surrogate is None:
             raise CaseError("no surrogate is there to make claims; use claims='grounded'")
+        if style.about is not None and style.about not in target.parts.attributes:
+            known_ones = ", ".join(target.parts.attributes) or "none"
+            raise CaseError(f"parts have no attribute {style.about!r}; known: {known_ones}")
         self.target, self.surrogate, self.refuted = target, surrogate, refuted
         self.claims, self.style, self.patience = claims, style, patience
         self.cases = dict(cases or {})
@@ -114,6 +124,7 @@ class Explainer:
         refuted: Refuted = "keep",
         claims: Claiming = "grounded",
         style: Style = _STYLE,
+        patience: Patience = _PATIENCE,
     ) -> Explainer:
         """Load from a run folder: its target, its surrogate if it has one, its cases.
 
@@ -122,6 +133,7 @@ class Explainer:
             refuted: what becomes of the surrogate's own claims that the target refutes.
             claims: whose answers claims are read off.
             style: of the prose.
+            patience: with the target.
 
         Raises:
             RunError: the folder lacks the cases or the target.
@@ -137,7 +149,15 @@ class Explainer:
 
             surrogate = Surrogate.load(run / "surrogate", target)
         cases = {c.case_id: c for c in (*known.test, *known.valid, *known.train)}
-        return cls(target, surrogate, cases=cases, refuted=refuted, claims=claims, style=style)
+        return cls(
+            target,
+            surrogate,
+            cases=cases,
+            refuted=refuted,
+            claims=claims,
+            style=style,
+            patience=patience,
+        )
 
     @property
     def case_ids(self) -> list[str]:
@@ -301,14 +321,13 @@ class Explainer:
 
     def _measured(self, pairs: Sequence[tuple[Case, str]]) -> list[_Draft]:
         """Drafts with claims read off the target's answers."""
+        found = checked_claims(self.target, pairs, patience=self.patience, about=self.style.about)
         return [
             _Draft(
                 case, outcome, evidence.score, evidence.rank, evidence, claims,
                 named_titles(self.target, case, outcome, claims),
             )
-            for (case, outcome), (evidence, claims) in zip(
-                pairs, checked_claims(self.target, pairs, patience=self.patience), strict=True
-            )
+            for (case, outcome), (evidence, claims) in zip(pairs, found, strict=True)
         ]  # fmt: skip
 
     def _claimed(self, pairs: Sequence[tuple[Case, str]]) -> list[_Draft]:
@@ -316,7 +335,7 @@ class Explainer:
         from innerview.surrogate.stand_in import own_claims
 
         assert self.surrogate is not None
-        found = own_claims(self.surrogate.stand_in(self.forms[-1]), pairs)
+        found = own_claims(self.surrogate.stand_in(self.forms[-1]), pairs, about=self.style.about)
         wholes = ask(self.target, [Question(case, case, outcome) for case, outcome in pairs])
         flat = [(c, case) for (_, own), (case, _) in zip(found, pairs, strict=True) for c in own]
         replayed = iter(verify_many(flat, self.target, patience=self.patience))

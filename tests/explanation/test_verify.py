@@ -228,12 +228,18 @@ def test_beyond_its_patience_nothing_is_asked_and_nothing_verified(
     claims = [(claim, case) for claim in TRUE * 10]
     every = verify_many(claims, films)
     films.queries.used = 0
-    some = verify_many(claims, films, patience=Patience(queries=40))
-    n = next(at for at, one in enumerate(some) if one.verdict == "untestable")
-    assert 0 < n < len(claims)
-    assert some[:n] == every[:n]
-    for one in some[n:]:
-        _untestable(one, "40 queries were allowed, and they are spent")
+    for allowed in (0, 1, 3, 7, 40, 100):
+        films.queries.used = 0
+        some = verify_many(claims, films, patience=Patience(queries=allowed))
+        assert films.queries.used <= allowed
+        told = [one for one in some if one.verdict != "untestable"]
+        assert 0 < len(told) < len(claims) or allowed < 3
+        for one, full in zip(some, every, strict=True):
+            if one.verdict == "untestable":
+                assert f"more than what is left of {allowed}" in one.reason
+                assert one.measured == {}
+            else:
+                assert one == full
     used = films.queries.used
     late = verify_many(claims, films, patience=Patience(seconds=0))
     assert films.queries.used == used
@@ -242,10 +248,14 @@ def test_beyond_its_patience_nothing_is_asked_and_nothing_verified(
     assert verify_many(claims, films, patience=Patience(queries=10**6, seconds=600)) == every
 
 
-@pytest.mark.parametrize("name", ["retries", "queries", "seconds"])
-def test_patience_is_not_negative(name: str) -> None:
-    with pytest.raises(CaseError, match=f"patience has {name} -1"):
-        Patience(**{name: -1})  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("retries", -1), ("retries", 0.5), ("retries", None), ("queries", -1), ("queries", 1.5),
+     ("seconds", -1), ("seconds", float("nan")), ("seconds", float("inf"))],
+)  # fmt: skip
+def test_patience_is_a_number_from_zero_up(name: str, value: object) -> None:
+    with pytest.raises(CaseError, match=f"patience has {name} {value}; expected a .*number"):
+        Patience(**{name: value})  # type: ignore[arg-type]
 
 
 def test_no_claims_ask_nothing(films: PaperTarget) -> None:

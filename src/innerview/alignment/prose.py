@@ -8,7 +8,7 @@ from innerview.alignment.labels import case_seed
 from innerview.alignment.records import Record
 from innerview.alignment.tasks import Asker
 from innerview.explanation.claims import CheckedClaim
-from innerview.explanation.evidence import Evidence, measure_many
+from innerview.explanation.evidence import Evidence, Thresholds, measure_many
 from innerview.explanation.grounded import claims_from
 from innerview.explanation.render import listing, render
 from innerview.explanation.verify import Patience, verify_many
@@ -35,11 +35,18 @@ def named_titles(
 
 
 def checked_claims(
-    target: Target, pairs: Sequence[tuple[Case, str]], *, patience: Patience = _PATIENCE
+    target: Target,
+    pairs: Sequence[tuple[Case, str]],
+    *,
+    patience: Patience = _PATIENCE,
+    about: str | None = None,
 ) -> list[tuple[Evidence, list[CheckedClaim]]]:
-    """Measure each case and outcome, read claims off the evidence, replay them on the target."""
-    evidence = list(measure_many(pairs, target))
-    stated = [claims_from(e, target) for e in evidence]
+    """Measure each case and outcome, read claims off the evidence, replay them on the target.
+
+    Claims about an attribute come before others, if one is given.
+    """
+    evidence = list(measure_many(pairs, target, thresholds=Thresholds(about=about)))
+    stated = [claims_from(e, target, about=about) for e in evidence]
     flat = [(c, case) for claims, (case, _) in zip(stated, pairs, strict=True) for c in claims]
     replayed = iter(verify_many(flat, target, patience=patience))
     return [

@@ -110,11 +110,10 @@ class Asker:
     def expectation(self, case: Case, form: Form) -> Record:
         """Which outcome does the target put first for a case? For asking, not for training.
 
-        All variants of a case, which share its id, are asked about in the same words.
+        All cases are asked about in the same words.
         """
         context = Context(case.case_id, case.parts, len(case.parts))
-        rng = case_seed(0, Case(case.case_id, ()), f"expect-{form}")
-        return self.retrieval(context, form, self.outcomes.ids[:1], rng)
+        return self.retrieval(context, form, self.outcomes.ids[:1], np.random.default_rng(0))
 
     def judgements(
         self, record: Record, outcomes: Sequence[str], *, parts: Sequence[str] | None = None

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from innerview.data.tables import Catalogue
-from innerview.evaluation.orders import named_first
 from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCounter, Target
 
 __all__ = ["PermutedTarget", "shuffled_orders"]
@@ -26,9 +25,9 @@ class PermutedTarget:
 
     def __init__(self, target: Target, *, seed: int = 0) -> None:
         self._target, self._seed = target, seed
-        ids = target.parts.ids
-        drawn = np.random.default_rng(seed).permutation(len(ids))
-        self._other = {one: ids[row] for one, row in zip(ids, drawn, strict=True)}
+        # Around a circle, so that no part stays itself.
+        circle = np.random.default_rng(seed).permutation(np.array(target.parts.ids)).tolist()
+        self._other = dict(zip(circle, [*circle[1:], circle[0]], strict=True))
 
     @property
     def name(self) -> str:
@@ -85,14 +84,40 @@ class PermutedTarget:
         return Case(case.case_id, tuple(sorted(others, key=lambda p: self._place(case, p))))
 
     def _place(self, case: Case, part: str) -> bytes:
-        key = f"{self._seed}\x1f{case.case_id}\x1f{part}".encode()
-        return hashlib.blake2b(key, digest_size=8).digest()
+        return _hash(f"{self._seed}\x1f{case.case_id}\x1f{part}")
 
 
 def shuffled_orders(
     cases: Sequence[Case], orders: Sequence[Sequence[str]], *, seed: int = 0
 ) -> list[tuple[str, ...]]:
-    """Each case with the explanation of another, and what that does not name by chance."""
+    """Each case with the explanation of another.
+
+    What another case's explanation says of parts that both have is true of the target, and what it
+    says of the last part may be. So places are handed over, not parts: those in an arbitrary order
+    of each case's parts, which has nothing to do with how they came.
+
+    Args:
+        cases: N, two or more.
+        orders: the explanation of each.
+        seed: of who gets whose, and of the arbitrary orders.
+    """
     drawn = np.random.default_rng(seed).permutation(len(cases))
     other = dict(zip(drawn.tolist(), np.roll(drawn, 1).tolist(), strict=True))
-    return [named_first(case, orders[other[at]], seed=seed) for at, case in enumerate(cases)]
+    return [_handed_over(case.parts, orders[other[at]], seed=seed) for at, case in enumerate(cases)]
+
+
+def _handed_over(parts: Sequence[str], order: Sequence[str], *, seed: int) -> tuple[str, ...]:
+    """Parts in the order that another case's parts are in."""
+    mine, theirs = _arbitrarily(parts, seed), _arbitrarily(order, seed)
+    place = {part: at for at, part in enumerate(order)}
+    n, m = len(mine), len(theirs)
+    return tuple(sorted(mine, key=lambda part: place[theirs[mine.index(part) * m // n]]))
+
+
+def _arbitrarily(parts: Sequence[str], seed: int) -> list[str]:
+    """Distinct parts, always in the same order, whatever order they come in."""
+    return sorted(set(parts), key=lambda part: _hash(f"{seed}\x1f{part}"))
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()

@@ -7,17 +7,17 @@ their titles.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from innerview.alignment.records import Form, Record, Text
 from innerview.evaluation.orders import named_first
-from innerview.explanation.prose import TitleIndex
 from innerview.targets.protocol import Case, Target
 
 __all__ = ["Answering", "free_prose_orders", "named_parts"]
 
-_TOKENS = 96
+_TOKENS, _LEAST_LETTERS = 96, 4
 
 
 class Answering(Protocol):
@@ -55,6 +55,26 @@ def _question(case: Case, title: str, form: Form) -> Record:
 
 
 def named_parts(text: str, case: Case, target: Target) -> list[str]:
-    """Ids of the parts of a case whose titles stand in a text, in its order."""
-    titles = {target.parts.title(part): part for part in reversed(case.parts)}
-    return [titles[title] for title in TitleIndex(titles).find(text)]
+    """Ids of the parts of a case whose titles stand in a text, in its order.
+
+    A title that is part of a longer one of the catalogue is not taken for it ("Toy Story" in "Toy
+    Story 2"); titles of fewer than four letters count in quotes only.
+    """
+    own = {target.parts.title(part): part for part in reversed(case.parts)}
+    longer = [
+        title
+        for catalogue in (target.parts, target.outcomes)
+        for title in catalogue.titles
+        if any(title.startswith(short) for short in own)
+    ]
+    found = []
+    for title in sorted({*own, *longer}, key=lambda title: (-len(title), title)):
+        pattern = re.escape(title)
+        bare = rf"(?<!\w){pattern}(?!\w)"
+        matched = bare if len(title) >= _LEAST_LETTERS else rf'"{pattern}"'
+        for match in list(re.finditer(matched, text)):
+            if title in own:
+                found.append((match.start(), own[title]))
+            blank = " " * len(match.group())
+            text = text[: match.start()] + blank + text[match.end() :]
+    return [part for _, part in sorted(found)]

@@ -2,7 +2,8 @@
 
 Customers get no ranks and no scores, engineers get both, and auditors also the type of a claim and
 what it took to verify it. More fields than in ``wording.py``: ``before`` the rank; ``change`` of
-the score, signed, and ``control``, the same without as many other parts; ``type``, ``queries``.
+the score, signed, and ``control``, the same without as many parts at random, on average; ``type``
+and ``queries``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ _CUSTOMER: Mapping[str, Ways] = {
         train=("{p} comes first.", "{p} is the first choice.", "{p} fits best of all.")
     ),
     "OUTCOME": Ways(
-        train=("{p} is among what fits.", "{p} is one of the choices.", "{p} comes up, too.")
+        train=(
+            "{p} is among the first choices.",
+            "{p} is one of the first choices.",
+            "{p} is among what fits best.",
+        )
+    ),
+    "OUTCOME wide": Ways(
+        train=("{p} is not among the first choices.", "Others fit better than {p}.")
     ),
     "EVIDENCE": Ways(
         train=(
@@ -46,16 +54,35 @@ _CUSTOMER: Mapping[str, Ways] = {
     ),
     "NECESSARY": Ways(
         train=(
-            "Without {p}, it would not come up.",
-            "It depends on {p}: without {that}, it would not be among the choices.",
-            "Take away {p} and it is gone from the choices.",
+            "Without {p}, it would not be among the first choices.",
+            "It depends on {p}: without {that}, others would take its place.",
+            "Take away {p} and it is gone from the first choices.",
+        )
+    ),
+    "NECESSARY wide": Ways(
+        train=(
+            "Without {p}, it would be further down.",
+            "It depends on {p}: without {that}, it would come later.",
+        )
+    ),
+    "SUFFICIENT first": Ways(
+        train=(
+            "{p} alone would be reason enough.",
+            "Just {p} would be enough to make it the first choice.",
+            "Even with only {p}, it would come first.",
         )
     ),
     "SUFFICIENT": Ways(
         train=(
-            "{p} alone would be reason enough.",
-            "Just {p} would be enough for it to come up.",
-            "Even with only {p}, it would come up.",
+            "{p} alone would keep it among the first choices.",
+            "Just {p} would be enough to keep it among the first choices.",
+            "Even with only {p}, it would be among the first choices.",
+        )
+    ),
+    "SUFFICIENT wide": Ways(
+        train=(
+            "{p} alone would keep it about where it is.",
+            "Just {p} would be enough to keep it about where it is.",
         )
     ),
     "ATTRIBUTE for": Ways(
@@ -87,19 +114,20 @@ _ENGINEER: Mapping[str, Ways] = {
     ),
     "EVIDENCE": Ways(
         train=(
-            "{p} counts most: without it, the score changes by {change} and it {move}.",
-            "Leaving out {p} changes the score most, by {change}: it {move}.",
-            "The strongest part is {p}: with it gone, the score changes by {change} and it {move}.",
+            "{p} speaks for it most: without it, the score changes by {change} and it {move}.",
+            "Leaving out {p} lowers the score most, {change}: it {move}.",
+            "The strongest support is {p}: left out, the score changes by {change} and it {move}.",
         )
     ),
     "EVIDENCE brief": Ways(
-        train=("{p} counts most.", "The strongest part is {p}.", "It leans most on {p}.")
+        train=("{p} speaks for it most.", "The strongest support is {p}.", "It leans most on {p}.")
     ),
     "EVIDENCE next": Ways(
         train=(
-            "{p} counts {place} most: without it, the score changes by {change} and it {move}.",
-            "Leaving out {p} changes the score {place} most, by {change}: it {move}.",
-            "The {place} strongest part is {p}: with it gone, the score changes by {change} and it"
+            "{p} speaks for it {place} most: without it, the score changes by {change} and it"
+            " {move}.",
+            "Leaving out {p} lowers the score {place} most, {change}: it {move}.",
+            "The {place} strongest support is {p}: left out, the score changes by {change} and it"
             " {move}.",
         )
     ),
@@ -120,21 +148,21 @@ _ENGINEER: Mapping[str, Ways] = {
     "ATTRIBUTE for": Ways(
         train=(
             "The {attribute} {value} speaks for it: without those {n} {nouns} the score changes by"
-            " {change}, without as many others by {control}.",
+            " {change}, without as many at random by {control}.",
             "It gains from {attribute} {value}: without those {n} {nouns} the score changes by"
-            " {change}, without as many others by {control}.",
+            " {change}, without as many at random by {control}.",
             "The {attribute} {value} helps it: its {n} {nouns} gone, the score changes by {change};"
-            " as many others gone, by {control}.",
+            " as many at random gone, by {control}.",
         )
     ),
     "ATTRIBUTE against": Ways(
         train=(
             "The {attribute} {value} speaks against it: without those {n} {nouns} the score changes"
-            " by {change}, without as many others by {control}.",
+            " by {change}, without as many at random by {control}.",
             "It suffers from {attribute} {value}: without those {n} {nouns} the score changes by"
-            " {change}, without as many others by {control}.",
+            " {change}, without as many at random by {control}.",
             "The {attribute} {value} holds it back: its {n} {nouns} gone, the score changes by"
-            " {change}; as many others gone, by {control}.",
+            " {change}; as many at random gone, by {control}.",
         )
     ),
     "UNDECIDED": Ways(

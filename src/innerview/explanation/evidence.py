@@ -48,6 +48,8 @@ class Thresholds:
     max_groups: int = 4
     attribute_draws: int = 5
     seed: int = 0
+    about: str | None = None
+    """An attribute whose values are tried before others."""
     budget: int | None = None
     """Most cases to score for one case and outcome. What it does not pay for stays unmeasured:
     attributes first, then sets, then the oldest parts."""
@@ -162,7 +164,7 @@ class _Work:
             SetEffect((part,), answer.score - self.before.score, answer.rank)
             for part, answer in zip(measured, singles, strict=True)
         ]
-        n_rankable = len(target.outcomes) - len(blocked_rows(target, whole.case))
+        n_rankable = len(target.outcomes) - len(set(blocked_rows(target, whole.case)))
         self.leave, self.stay = settings.tops(self.before.rank, n_rankable)
         order = sorted(self.singles, key=lambda effect: effect.score_change)
         ordered = [effect.parts[0] for effect in order]
@@ -185,7 +187,11 @@ class _Work:
         if len(self.singles) < len(self.parts) or not draws or not limit:
             return []
         changes = {effect.parts[0]: effect.score_change for effect in self.singles}
-        groups = stand_out(shared_values(self.parts, target.parts), changes, limit)
+        shared = shared_values(self.parts, target.parts)
+        wanted = [group for group in shared if group.attribute == self.settings.about]
+        others = [group for group in shared if group not in wanted]
+        groups = stand_out(wanted, changes, limit)
+        groups += stand_out(others, changes, limit - len(groups))
         key = f"evidence {self.settings.seed}"
         return [(g, random_groups(self.parts, g.parts, draws, key=key)) for g in groups]
 

@@ -14,7 +14,9 @@ __all__ = ["claims_from"]
 _MAX_EVIDENCE = 3
 
 
-def claims_from(evidence: Evidence, target: Target, *, source: str = "evidence") -> list[Claim]:
+def claims_from(
+    evidence: Evidence, target: Target, *, source: str = "evidence", about: str | None = None
+) -> list[Claim]:
     """Claims to state, the most telling first; every one is true by the evidence.
 
     Up to three EVIDENCE, then NECESSARY with the CONTRAST it makes, or else UNDECIDED, SUFFICIENT,
@@ -24,11 +26,12 @@ def claims_from(evidence: Evidence, target: Target, *, source: str = "evidence")
         evidence: what was measured.
         target: on what; a surrogate in its place will do.
         source: who says so; see ``Claim``.
+        about: an attribute; where any of its values speaks for or against, no other's is stated.
     """
-    return [replace(claim, source=source) for claim in _claims(evidence, target)]
+    return [replace(claim, source=source) for claim in _claims(evidence, target, about)]
 
 
-def _claims(evidence: Evidence, target: Target) -> list[Claim]:
+def _claims(evidence: Evidence, target: Target, about: str | None) -> list[Claim]:
     if not target.capabilities.rescoring:
         return []
     claims = _strongest_parts(evidence)
@@ -36,7 +39,8 @@ def _claims(evidence: Evidence, target: Target) -> list[Claim]:
     if evidence.keep_only is not None and evidence.stays_in_top is not None:
         stated = {"stays_in_top": evidence.stays_in_top}
         claims.append(Claim("SUFFICIENT", evidence.outcome, evidence.keep_only.parts, stated))
-    return claims + _attributes(evidence)
+    own = _attributes(evidence, about)
+    return claims + (own if about is None or own else _attributes(evidence, None))
 
 
 def _strongest_parts(evidence: Evidence) -> list[Claim]:
@@ -69,18 +73,19 @@ def _necessary_or_undecided(evidence: Evidence) -> list[Claim]:
     return []
 
 
-def _attributes(evidence: Evidence) -> list[Claim]:
+def _attributes(evidence: Evidence, about: str | None) -> list[Claim]:
     """The value that speaks most for the outcome and the one that speaks most against it.
 
     Only where the effect lies beyond every random group, not merely beyond their mean: a verifier
     that draws other groups must come to the same answer.
     """
+    told = [a for a in evidence.attributes if about is None or a.attribute == about]
     speaking_for = [
-        a for a in evidence.attributes
+        a for a in told
         if a.score_change < min(0.0, a.control_low) and _clear(a, a.control_low, evidence)
     ]  # fmt: skip
     against = [
-        a for a in evidence.attributes
+        a for a in told
         if a.score_change > max(0.0, a.control_high) and _clear(a, a.control_high, evidence)
     ]  # fmt: skip
     chosen = [(min(speaking_for, key=_beyond), "for")] if speaking_for else []

@@ -1,7 +1,8 @@
 """Pairs of parts that matter together otherwise than one by one.
 
-Two parts that stand in for one another do nothing when either is left out and much when both are;
-two that only work together do as much one by one as both. Knows the target protocol only.
+Without either of two parts that stand in for one another little happens, and without both much;
+without either of two that work only together as much happens as without both. Knows the target
+protocol only.
 
 Axes: n parts of a case.
 """
@@ -26,8 +27,8 @@ class PairEffect:
         parts: ids of the two, in the order of the case.
         score_change: score without both minus score with both.
         rank_after: rank of the outcome without both.
-        beyond: ``score_change`` less the changes by each alone. Of the same sign as it: each stands
-            in for the other. Of the other sign: they only work together.
+        beyond: ``score_change`` less the changes by each alone. Of parts that speak for the
+            outcome: below 0, each stands in for the other; above 0, they work only together.
     """
 
     parts: tuple[str, str]

@@ -6,6 +6,7 @@ numbers of the claims it cites, and no others, so a right number beside the wron
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from innerview.explanation._titles import TitleIndex
 from innerview.explanation.claims import CheckedClaim
 
-__all__ = ["ProseCheck", "TitleIndex", "check_prose"]
+__all__ = ["ProseCheck", "TitleIndex", "check_prose", "signed"]
 
 _QUOTED = re.compile(r'"([^"]*)"')
 _NUMBER = re.compile(r"(?<![\w.])[-−+]?\d+(?:[.,]\d+)*")
@@ -65,6 +66,13 @@ class ProseCheck:
     def complete(self) -> bool:
         """Nothing beyond the claims is said, and every claim is."""
         return self.ok and not self.missing_claims
+
+
+def signed(value: float) -> str:
+    """A change of score with its sign: three decimals, or three digits of one that is smaller."""
+    small = abs(value) < 0.1 and value != 0
+    decimals = 2 - math.floor(math.log10(abs(value))) if small else 3
+    return f"{value:+.{decimals}f}"
 
 
 def check_prose(
@@ -236,7 +244,7 @@ def _numbers(checked: CheckedClaim) -> set[str]:
         if isinstance(value, float):
             written |= {f"{value:.{digits}f}" for digits in (1, 2, 3)}
             written |= {f"{abs(value):.{digits}f}" for digits in (1, 2, 3)}
-            written.add(f"{value:+.3f}")
+            written.add(signed(value))
         elif isinstance(value, int):
             written.add(str(value))
     return written

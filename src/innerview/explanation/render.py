@@ -11,7 +11,7 @@ from zlib import crc32
 
 from innerview.explanation.audiences import ways_for
 from innerview.explanation.claims import CheckedClaim, Claim, said_by
-from innerview.explanation.prose import ProseCheck, TitleIndex, check_prose
+from innerview.explanation.prose import ProseCheck, TitleIndex, check_prose, signed
 from innerview.explanation.style import Audience, Style
 from innerview.explanation.wording import ANSWERS, STATEMENTS, Split, Ways, plural
 
@@ -38,6 +38,8 @@ _PLACES = (
 _WANTED = ("NECESSARY", "UNDECIDED", "SUFFICIENT", "ATTRIBUTE")
 _IN_PROSE = ("EVIDENCE", *_WANTED)
 _SHORT = Style()
+_FIRST_CHOICES = 10
+"""Ranks that a customer is told are among the first choices."""
 
 
 def choose(claims: Sequence[CheckedClaim], style: Style = _SHORT) -> list[CheckedClaim]:
@@ -108,7 +110,7 @@ def _openings(
 ) -> list[str]:
     """All the ways to name the outcome with its rank."""
     known = ways_for(style.audience)
-    kind = "OUTCOME first" if rank == 1 and "OUTCOME first" in known else "OUTCOME"
+    kind = _for_top("OUTCOME", rank, known)
     fields = {"p": _quoted([outcome], titles), "rank": rank, "ordinal": _ordinal(rank)}
     return [way.format(**fields) for way in _ways(known, kind, split)]
 
@@ -189,8 +191,15 @@ def _kind(checked: CheckedClaim, audience: Audience, *, brief: bool) -> str:
     key, known = _key(checked.claim), ways_for(audience)
     if brief and f"{key} brief" in known:
         return f"{key} brief"
-    first = checked.claim.stated.get("leaves_top") == 1
-    return f"{key} first" if first and f"{key} first" in known else key
+    stated = checked.claim.stated
+    top = stated.get("leaves_top", stated.get("stays_in_top"))
+    return _for_top(key, top, known) if isinstance(top, int) else key
+
+
+def _for_top(key: str, top: int, known: Mapping[str, Ways]) -> str:
+    """Where no rank is told, first place, a place among the first, and any other are told apart."""
+    special = "first" if top == 1 else "wide" if top > _FIRST_CHOICES else ""
+    return f"{key} {special}" if f"{key} {special}" in known else key
 
 
 def _measured(checked: CheckedClaim) -> dict[str, object]:
@@ -202,7 +211,7 @@ def _measured(checked: CheckedClaim) -> dict[str, object]:
         found["move"] = _move(checked)
     for field, name in (("change", "score_change"), ("control", "control_change")):
         if name in measured:
-            found[field] = f"{float(measured[name]):+.3f}"
+            found[field] = signed(float(measured[name]))
     return found
 
 

@@ -6,6 +6,8 @@ cannot be asked is ``untestable`` with a reason, never an error.
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,15 +33,15 @@ _SAME_RANK = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What verification may cost; what it does not pay for is untestable, never verified.
+    """What one verification may cost; what it does not pay for is untestable, never verified.
 
     Attributes:
         retries: how often a question that the target failed to answer is asked again, alone.
-        queries: most cases to score, over all claims; looked at before every few claims.
-        seconds: most time to take, the same way.
+        queries: most cases to score; a claim is left alone if its replay does not fit in.
+        seconds: after which no further claims are replayed; looked at every few claims.
 
     Raises:
-        CaseError: one of them is negative.
+        CaseError: one of them is negative or not finite, or retries and queries are not whole.
     """
 
     retries: int = 1
@@ -47,10 +49,16 @@ class Patience:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("retries", "queries", "seconds"):
+        for name, whole in (("retries", True), ("queries", True), ("seconds", False)):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise CaseError(f"patience has {name} {value}; expected 0 or more")
+            if value is None and name != "retries":
+                continue
+            known = isinstance(value, int) if whole else isinstance(value, int | float)
+            if not known or not 0 <= value < math.inf:
+                raise CaseError(
+                    f"patience has {name} {value}; expected a {'whole ' if whole else ''}number "
+                    "from 0 up"
+                )
 
 
 _PATIENCE = Patience()
@@ -75,30 +83,33 @@ def verify_many(
     A verdict does not depend on the other claims of the batch. ``untestable`` are claims on a
     target that cannot rescore, that declares itself non-deterministic, that answers otherwise
     when asked the same twice, or that fails; claims about parts the case lacks; those whose
-    removal empties the case; and those that the patience does not reach. Claims about vectors ask
+    removal empties the case; and those that the patience does not pay for. Claims about vectors ask
     nothing.
     """
-    unlimited = patience.queries is None and patience.seconds is None
-    size = _CLAIMS_AT_ONCE if unlimited else _CLAIMS_AT_A_TIME
-    before, began = target.queries.used, time.monotonic()
+    size = _CLAIMS_AT_ONCE if patience.seconds is None else _CLAIMS_AT_A_TIME
+    left = sys.maxsize if patience.queries is None else patience.queries
+    began = time.monotonic()
     checked: list[CheckedClaim] = []
     for start in range(0, len(claims), size):
         chunk = claims[start : start + size]
-        if patience.queries is not None and target.queries.used - before >= patience.queries:
-            reason = f"{patience.queries} queries were allowed, and they are spent"
-        elif patience.seconds is not None and time.monotonic() - began >= patience.seconds:
+        if patience.seconds is not None and time.monotonic() - began >= patience.seconds:
             reason = f"{patience.seconds:g} seconds were allowed, and they are over"
-        else:
-            checked += _verify_chunk(chunk, target, patience.retries, batch_size)
+            checked += [_untestable(claim, reason) for claim, _ in chunk]
             continue
-        checked += [_untestable(claim, reason) for claim, _ in chunk]
+        before = target.queries.used
+        checked += _verify_chunk(chunk, target, patience, left, batch_size)
+        left -= target.queries.used - before
     return checked
 
 
 def _verify_chunk(
-    claims: Sequence[tuple[Claim, Case]], target: Target, retries: int, batch_size: int
+    claims: Sequence[tuple[Claim, Case]],
+    target: Target,
+    patience: Patience,
+    left: int,
+    batch_size: int,
 ) -> list[CheckedClaim]:
-    """Plan, ask and judge; claims that cannot be planned never reach the target."""
+    """Plan, ask and judge; claims that cannot be planned, or paid for, never reach the target."""
     checked: dict[int, CheckedClaim] = {}
     replays: dict[int, Replay] = {}
     for number, (claim, case) in enumerate(claims):
@@ -106,13 +117,26 @@ def _verify_chunk(
             if claim.type == "SIMILAR":
                 found = by_vectors(claim, case, target)
                 checked[number] = CheckedClaim(claim, found.verdict, found.measured, found.reason)
-            else:
-                replays[number] = _plan(claim, case, target)
+                continue
+            replay = _plan(claim, case, target)
         except (CaseError, TargetQueryError) as error:
             checked[number] = _untestable(claim, str(error))
+            continue
+        cost = _cost(case, replay)
+        if cost > left:
+            reason = f"its {cost} queries are more than what is left of {patience.queries}"
+            checked[number] = _untestable(claim, reason)
+            continue
+        left -= cost
+        replays[number] = replay
     testable = {number: (*claims[number], replay) for number, replay in replays.items()}
-    checked |= _ask_and_judge(testable, target, retries, batch_size)
+    checked |= _ask_and_judge(testable, target, patience.retries, batch_size)
     return [checked[number] for number in range(len(claims))]
+
+
+def _cost(case: Case, replay: Replay) -> int:
+    """Cases that a replay scores, if it shares none with another: each once, the whole twice."""
+    return len({case, *(question.variant for question in replay.asks)}) + 1
 
 
 def _plan(claim: Claim, case: Case, target: Target) -> Replay:
@@ -161,7 +185,7 @@ def _judge(
 ) -> CheckedClaim:
     """The verdict on one claim, given the answers to its replay and the whole case's second."""
     claim, case, replay = one
-    queries = len({case, *(question.variant for question in replay.asks)}) + 1
+    queries = _cost(case, replay)
     before = answers[0]
     if not _same(before, again):
         return _untestable(claim, "the target answered differently for the same case", queries)

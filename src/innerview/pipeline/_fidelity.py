@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from innerview.alignment.cases import read_cases
 from innerview.alignment.prose import checked_claims
@@ -25,6 +26,9 @@ from innerview.explanation.verify import verify_many
 from innerview.pipeline._stage import Event, Say
 from innerview.targets import Case, Target, load_bundle
 from innerview.targets.protocol import top_outcomes
+
+if TYPE_CHECKING:
+    from innerview.surrogate.surrogate import Surrogate
 
 __all__ = ["fidelity"]
 
@@ -63,7 +67,7 @@ def fidelity(
         say: told how far it is.
         n_cases: for explainers that ask the target or nobody.
         n_surrogate: for the surrogate's own claims, at most.
-        shapley_budget: queries for each case.
+        shapley_budget: queries for each case; more where that is too few for its parts.
         seed: of chance, controls and intervals.
 
     Raises:
@@ -76,6 +80,8 @@ def fidelity(
     began = time.monotonic()
     known = read_cases(run)
     cases = _usable([*known.test, *known.valid, *known.train], target)[:n_cases]
+    if len(cases) < 2:
+        raise RunError(f"{run}: {len(cases)} cases have parts to leave out; two or more are needed")
     pairs = _first_outcomes(target, cases)
     found = _of_the_target(target, pairs, say, shapley_budget=shapley_budget, seed=seed)
     _of_nobody(run, target, pairs, found, seed=seed)
@@ -83,11 +89,13 @@ def fidelity(
     heldout = {case.case_id for case in known.test}
     own_pairs = [(case, outcome) for case, outcome in pairs if case.case_id in heldout]
     own_pairs = own_pairs[:n_surrogate]
-    if own_pairs and (run / "surrogate" / "manifest.json").exists():
-        own = _of_the_surrogate(run, target, own_pairs, say)
+    surrogate = _readable_surrogate(run, target, say) if own_pairs else None
+    if surrogate is not None:
+        own = _of_the_surrogate(surrogate, target, own_pairs, say)
         mine = list(own.orders)
-        for name in ("random", "leave_one_out"):
-            own.orders[name] = [draw[: len(own_pairs)] for draw in found.orders[name]]
+        for name, draws in found.orders.items():
+            if name in ("random", "leave_one_out") or name.startswith("control_"):
+                own.orders[name] = [draw[: len(own_pairs)] for draw in draws]
         own.claims["grounded"] = found.claims["grounded"][: len(own_pairs)]
         figures = _figures(target, own_pairs, own, say, seed=seed)
         tree |= {name: figures[name] for name in mine}
@@ -99,7 +107,8 @@ def fidelity(
         "queries": target.queries.used,
         "seconds": round(time.monotonic() - began, 1),
         "n_cases": len(pairs),
-        "n_surrogate_cases": len(own_pairs),
+        "surrogate": surrogate.fingerprint if surrogate is not None else None,
+        "n_surrogate_cases": len(own_pairs) if surrogate is not None else 0,
         "cost": found.cost,
     }
     path = run / "report" / "fidelity.json"
@@ -147,7 +156,9 @@ def _of_the_target(
             if not at % _AT_ONCE:
                 say(Event("fidelity", f"Shapley values of {at} cases", at / len(pairs)))
             by_value.append(
-                orders.by_shapley(case, outcome, target, budget=shapley_budget, seed=seed)
+                orders.by_shapley(
+                    case, outcome, target, budget=max(shapley_budget, _least(case)), seed=seed
+                )
             )
     found.orders["shapley"] = [by_value]
     found.orders["control_permuted_target"] = [
@@ -160,6 +171,11 @@ def _of_the_target(
         for draw in range(_DRAWS)
     ]
     return found
+
+
+def _least(case: Case) -> int:
+    """Queries that Shapley values of a case need at least: eight orders, and their reverses."""
+    return 20 * len(case.parts)
 
 
 class _Timed:
@@ -227,14 +243,25 @@ def _figures(
     }
 
 
-def _of_the_surrogate(
-    run: Path, target: Target, pairs: Sequence[tuple[Case, str]], say: Say
-) -> _Found:
-    """What a surrogate claims in every form, without a query; then checked."""
-    from innerview.surrogate.stand_in import own_claims
+def _readable_surrogate(run: Path, target: Target, say: Say) -> Surrogate | None:
+    """The run's surrogate, if it has one whose memory can be read."""
+    if not (run / "surrogate" / "manifest.json").exists():
+        return None
     from innerview.surrogate.surrogate import Surrogate
 
     surrogate = Surrogate.load(run / "surrogate", target)
+    if surrogate.memory.edits:
+        return surrogate
+    say(Event("fidelity", "the surrogate has no memory to read claims in, and is left out"))
+    return None
+
+
+def _of_the_surrogate(
+    surrogate: Surrogate, target: Target, pairs: Sequence[tuple[Case, str]], say: Say
+) -> _Found:
+    """What a surrogate claims in every form, while the target scores nothing; then checked."""
+    from innerview.surrogate.stand_in import own_claims
+
     found = _Found()
     forms = FORMS if target.capabilities.vectors else FORMS[:1]
     for form in forms:
@@ -246,6 +273,8 @@ def _of_the_surrogate(
                 say(Event("fidelity", f"{start} cases put to the surrogate in {form} form",
                           start / len(pairs)))  # fmt: skip
                 own += own_claims(stand_in, pairs[start : start + _AT_ONCE // 8])
+        if form != "behavior":
+            found.cost[name]["vectors"] = round(stand_in.queries.used / len(pairs), 1)
         flat = [
             (claim, case)
             for (_, claims), (case, _) in zip(own, pairs, strict=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from innerview.alignment.cases import read_cases
 from innerview.errors import RunError
@@ -16,7 +16,8 @@ from innerview.explanation.explanation import Explanation
 from innerview.explanation.style import Style
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
-from innerview.targets import load_bundle
+from innerview.surrogate.manifest import fingerprint_of
+from innerview.targets import Target, load_bundle
 
 if TYPE_CHECKING:
     from innerview.explainer import Claiming, Refuted
@@ -93,6 +94,18 @@ def _explanations(path: Path) -> list[Explanation]:
     return found
 
 
+def _fidelity_of(run: Path, target: Target) -> dict[str, Any]:
+    """The figures of ``fidelity``, if they are of this target and this surrogate."""
+    path = run / "report" / "fidelity.json"
+    found = read_metrics(path) if path.exists() else {}
+    about = found.get("meta", {})
+    manifest = run / "surrogate" / "manifest.json"
+    surrogate = fingerprint_of(json.loads(manifest.read_text())) if manifest.exists() else None
+    if about.get("target") != target.fingerprint or about.get("surrogate") not in (None, surrogate):
+        return {}
+    return {"fidelity": found["fidelity"]}
+
+
 def report(run: Path, say: Say) -> Path:
     """Write ``report/index.html`` from whatever the run folder has."""
     target = load_bundle(run / "target")
@@ -100,9 +113,7 @@ def report(run: Path, say: Say) -> Path:
     explanations = _explanations(written[-1]) if written else []
     metrics_path = run / "report" / "metrics.json"
     metrics = read_metrics(metrics_path) if metrics_path.exists() else {}
-    fidelity_path = run / "report" / "fidelity.json"
-    if fidelity_path.exists():
-        metrics = {**metrics, "fidelity": read_metrics(fidelity_path).get("fidelity", {})}
+    metrics = {**metrics, **_fidelity_of(run, target)}
     path = run / "report" / "index.html"
     provenance = {
         "target": _NAMES.get(target.name, target.name),

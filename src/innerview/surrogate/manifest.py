@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from innerview.errors import SurrogateError
 from innerview.files import BLANK_SEAL, is_sealed, seal, sha256_of
 
-__all__ = ["VERSION", "read_manifest", "sealed_manifest"]
+__all__ = ["VERSION", "fingerprint_of", "read_manifest", "sealed_manifest"]
 
 VERSION = 5
 """4: a memory looks titles up by keys."""
@@ -20,6 +21,13 @@ def sealed_manifest(manifest: Mapping[str, Any]) -> bytes:
     """The text of a manifest, with a hash of itself: what it says must not change unseen either."""
     unsealed = {**manifest, "seal": BLANK_SEAL}
     return seal(json.dumps(unsealed, indent=1, ensure_ascii=False).encode())
+
+
+def fingerprint_of(manifest: Mapping[str, Any]) -> str:
+    """Hash of the trained files that a manifest names, or of nothing where it names none."""
+    return hashlib.sha256(
+        json.dumps(manifest.get("sha256", {}), sort_keys=True).encode()
+    ).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,7 +35,8 @@ class StandIn:
     """A target whose scores are how well outcomes fit what a surrogate understands of a case.
 
     In the forms that have vectors, a changed case has its own: the target is asked for it, but for
-    no score. ``queries`` counts the cases that the surrogate was asked about.
+    no score. ``queries`` counts the cases that the surrogate was asked about. Scores move by some
+    thousandths with the cases that are asked about together.
 
     Args:
         respondent: whose understanding it is.
@@ -133,16 +135,17 @@ class StandIn:
 
 
 def own_claims(
-    stand_in: StandIn, pairs: Sequence[tuple[Case, str]]
+    stand_in: StandIn, pairs: Sequence[tuple[Case, str]], *, about: str | None = None
 ) -> list[tuple[Evidence, list[Claim]]]:
-    """What a surrogate claims of cases and outcomes without a query to its target.
+    """What a surrogate claims of cases and outcomes, while its target scores nothing.
 
     It is asked all that the target would be asked: about the case without each part, without some
     and with some alone. Evidence is in its own units; every claim is true of the surrogate, and
-    may be false of the target.
+    may be false of the target. Claims about an attribute come before others, if one is given.
     """
     source = f"surrogate_{stand_in.form}"
+    thresholds = replace(_THRESHOLDS, about=about)
     return [
-        (evidence, claims_from(evidence, stand_in, source=source))
-        for evidence in measure_many(pairs, stand_in, thresholds=_THRESHOLDS)
+        (evidence, claims_from(evidence, stand_in, source=source, about=about))
+        for evidence in measure_many(pairs, stand_in, thresholds=thresholds)
     ]

@@ -29,7 +29,12 @@ from innerview.surrogate.checkpoint import (
     save_sealed,
     trained_tensors,
 )
-from innerview.surrogate.manifest import VERSION, read_manifest, sealed_manifest
+from innerview.surrogate.manifest import (
+    VERSION,
+    fingerprint_of,
+    read_manifest,
+    sealed_manifest,
+)
 from innerview.surrogate.memory import (
     Memory,
     apply_memory,
@@ -379,8 +384,7 @@ class Surrogate:
     @property
     def fingerprint(self) -> str:
         """Hash of the trained files, or of nothing for a surrogate that was not saved."""
-        text = json.dumps(self.manifest.get("sha256", {}), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return fingerprint_of(self.manifest)
 
     # -- asking it --------------------------------------------------------------------------
 
