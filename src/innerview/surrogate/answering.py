@@ -27,7 +27,7 @@ from innerview.surrogate.prompts import PromptEncoder
 from innerview.surrogate.trie import Trie, kept_trie
 from innerview.surrogate.understanding import Understanding
 from innerview.surrogate.vectors import VectorTable
-from innerview.targets.protocol import Case, Target
+from innerview.targets.protocol import Target
 
 __all__ = ["PROSE_TOKENS", "Respondent"]
 
@@ -153,13 +153,7 @@ class Respondent:
         ask = self._without_each if understood else self._with_each_alone
         asked = [ask(record) for record in records]
         flat = [question for own in asked for question in own]
-        if understood and flat:
-            outcomes = [
-                r.label["outcome"] for r, own in zip(records, asked, strict=True) for _ in own
-            ]
-            told = iter(self.understanding.fit_of(flat, outcomes))
-        else:
-            told = iter(self._odds(flat))
+        told = iter(self.understanding.fit_of(flat) if understood and flat else self._odds(flat))
         found: list[tuple[str, ...]] = []
         for record, own in zip(records, asked, strict=True):
             parts, said = _distinct_parts(record), [next(told) for _ in own]
@@ -210,14 +204,19 @@ class Respondent:
         return self._askers[record.heldout_phrasing].namings(record, _distinct_parts(record))
 
     def _without_each(self, record: Record) -> list[Record]:
-        """What is expected of a case without each of its parts; nothing, where that would leave
-        none. A case is understood best where an outcome is asked for."""
-        parts = _distinct_parts(record)
+        """Whether an outcome is of interest to a case without each of its parts; nothing, where
+        that would leave none."""
+        parts, outcome = _distinct_parts(record), [record.label["outcome"]]
         if len(parts) < 2:
             return []
-        case = Case(record.case_id, record.parts[: record.visible])
         asker = self._askers[record.heldout_phrasing]
-        return [asker.expectation(case.without([part]), record.form) for part in parts]
+        return [
+            question
+            for part in parts
+            for question in asker.judgements(
+                record, outcome, parts=[p for p in record.parts[: record.visible] if p != part]
+            )
+        ]
 
     def _with_each_alone(self, record: Record) -> list[Record]:
         """Whether an outcome is of interest to a case of each of its parts alone."""

@@ -109,17 +109,16 @@ class Understanding:
             found[own] = self._fits(cases[own], form)
         return found.numpy()
 
-    def fit_of(self, records: Sequence[Record], outcomes: Sequence[str]) -> list[float]:
-        """How well one outcome each fits what was understood of the case that a question is about;
-        only the titles of these are read."""
+    def fit_of(self, records: Sequence[Record]) -> list[float]:
+        """How well the outcome that a judgement is about fits what was understood of its case."""
         cases = self._cases(records)
         found = [0.0] * len(records)
         for form in {r.form for r in records}:
             own = [i for i, r in enumerate(records) if r.form == form]
-            asked = list(dict.fromkeys(outcomes[i] for i in own))
+            asked = list(dict.fromkeys(records[i].label["outcome"] for i in own))
             fit = _fit(self._weights(form), cases[own], self._read(form, asked))
             for i, row in zip(own, fit.tolist(), strict=True):
-                found[i] = row[asked.index(outcomes[i])]
+                found[i] = row[asked.index(records[i].label["outcome"])]
         return found
 
     def _fits(self, cases: Tensor, form: Form) -> Tensor:
