@@ -10,7 +10,7 @@ from innerview.errors import CaseError, SurrogateError, TargetQueryError
 from innerview.explanation.evidence import measure
 from innerview.surrogate.stand_in import StandIn, own_claims
 from innerview.surrogate.surrogate import Surrogate
-from innerview.targets.protocol import Case, Target
+from innerview.targets.protocol import Case
 from innerview.testing import ScriptedTarget
 
 from .test_memory import _deep, _records, _rows
@@ -30,13 +30,16 @@ CASES = [Case("a", ("i0", "i1", "i2", "i3")), Case("b", ("i4", "i5"))]
 
 @pytest.mark.parametrize("form", FORMS)
 def test_scores_are_the_fits_that_its_answers_come_from(remembering: Surrogate, form: Form) -> None:
-    stand_in: Target = remembering.stand_in(form)
+    stand_in = remembering.stand_in(form)
     scores = stand_in.score(CASES)
     assert scores.shape == (2, len(remembering.target.outcomes))
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
-    np.testing.assert_allclose(scores[1:], stand_in.score(CASES[1:]), rtol=1e-3, atol=1e-3)
-    assert stand_in.queries.used == 3
+    alone = remembering.stand_in(form)
+    np.testing.assert_allclose(scores[1:], alone.score(CASES[1:]), rtol=1e-3, atol=1e-3)
+    # What was asked lately is the same to the last digit, whatever else is asked.
+    np.testing.assert_array_equal(stand_in.score([*CASES[1:], *CASES[1:]]), scores[[1, 1]])
+    assert (stand_in.queries.used, alone.queries.used) == (2, 1)
     assert remembering.stand_in(form).fingerprint == stand_in.fingerprint
     assert stand_in.score([]).shape == (0, len(remembering.target.outcomes))
 
@@ -83,3 +86,13 @@ def test_forms_with_vectors_need_a_target_that_has_them(
     with pytest.raises(SurrogateError, match="no vectors"):
         remembering.stand_in("hybrid")
     assert not remembering.stand_in("behavior").capabilities.vectors
+
+
+def test_no_more_scores_are_kept_than_set(
+    remembering: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = remembering.stand_in("behavior")
+    monkeypatch.setattr(stand_in, "_most_kept", 1)
+    scores = stand_in.score(CASES)
+    assert list(stand_in._kept) == [CASES[1].parts]
+    assert scores.shape == (2, len(stand_in.outcomes))

@@ -127,7 +127,9 @@ def _with_foils(
     foils = dict(zip((at for at, _, _ in decided), firsts, strict=True))
     for at, one in enumerate(found):
         if at in foils:
-            yield replace(one, foil=foils[at], queries=one.queries + 1)
+            # A target that rounds otherwise in another batch may put the outcome itself first.
+            foil = foils[at] if foils[at] != one.outcome else None
+            yield replace(one, foil=foil, queries=one.queries + 1)
         else:
             yield one
 

@@ -27,6 +27,9 @@ from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCoun
 
 __all__ = ["StandIn", "own_claims"]
 
+_FEWEST_KEPT, _MOST_VALUES = 256, 16 * 1024 * 1024
+"""Rows of scores that are kept at least, and values at most: 64 MiB."""
+
 _THRESHOLDS = Thresholds(max_groups=1)
 """Each random group costs a prompt, and one attribute is what an explanation states."""
 
@@ -36,7 +39,7 @@ class StandIn:
 
     In the forms that have vectors, a changed case has its own: the target is asked for it, but for
     no score. ``queries`` counts the cases that the surrogate was asked about. Scores move by some
-    thousandths with the cases that are asked about together.
+    thousandths with the cases that are asked about together, so those given lately are kept.
 
     Args:
         respondent: whose understanding it is.
@@ -61,6 +64,8 @@ class StandIn:
         self._asker = Asker(target.outcomes, target.parts)
         self._fingerprint = hashlib.sha256(f"{fingerprint} {form}".encode()).hexdigest()
         self._queries = QueryCounter()
+        self._kept: dict[tuple[str, ...], FloatArray] = {}
+        self._most_kept = max(_FEWEST_KEPT, _MOST_VALUES // len(target.outcomes))
         own = target.capabilities
         self._capabilities = Capabilities(
             vectors=False,
@@ -117,6 +122,17 @@ class StandIn:
             self._target.parts.rows(case.parts)
         if not cases:
             return np.zeros((0, len(self.outcomes)), np.float32)
+        new = {case.parts: case for case in cases if case.parts not in self._kept}
+        if new:
+            fits = self._understood(list(new.values()))
+            self._kept |= dict(zip(new, fits, strict=True))
+        found = np.stack([self._kept[case.parts] for case in cases])
+        for oldest in list(self._kept)[: max(0, len(self._kept) - self._most_kept)]:
+            del self._kept[oldest]
+        return found
+
+    def _understood(self, cases: Sequence[Case]) -> FloatArray:
+        """(N, O) of cases that were not asked about lately."""
         if self.form != "behavior":
             self._respondent.vectors.add_cases(case.parts for case in cases)
         self._queries.add(len(cases))
