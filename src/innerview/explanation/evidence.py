@@ -149,7 +149,7 @@ def _leave_one_out(whole: Question, target: Target, budget: int | None) -> list[
     if len(parts) < 2 or not target.capabilities.rescoring:
         return []
     paid = parts if budget is None else parts[max(0, len(parts) - budget + 1) :]
-    return [replace(whole, variant=whole.case.without([part])) for part in paid]
+    return [Question(whole.case, whole.case.without([part]), whole.outcome) for part in paid]
 
 
 class _Work:
@@ -204,7 +204,7 @@ class _Work:
         variants += [case.keep(parts) for parts in self.kept]
         for group, controls in self.groups:
             variants += [case.without(parts) for parts in (group.parts, *controls)]
-        return [replace(self.whole, variant=variant) for variant in variants]
+        return [Question(case, variant, self.whole.outcome) for variant in variants]
 
     def evidence(self, answers: Sequence[Answer]) -> Evidence:
         """Put both rounds together."""
