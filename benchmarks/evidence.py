@@ -135,7 +135,7 @@ def random_sasrec(n_outcomes: int, length: int) -> Target:
             x = self.items(parts) + self.places
             for layer in self.layers:
                 x = layer(x, self.mask)
-            return x[:, -1, :]
+            return torch.as_tensor(x[:, -1, :])
 
     torch.manual_seed(0)
     onnx = export_encoder(Encoder().eval(), session_length=length)
