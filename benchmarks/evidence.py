@@ -58,9 +58,9 @@ def measure(kind: str, length: int, n_cases: int, n_outcomes: int) -> Result:
     machine."""
     import numpy as np
 
+    from innerview.explanation._ask import first_outcomes
     from innerview.explanation.evidence import measure_many
     from innerview.targets import Case
-    from innerview.targets.protocol import top_outcomes
 
     target = (random_als if kind == "als" else random_sasrec)(n_outcomes, length)
     rng = np.random.default_rng(1)
@@ -72,8 +72,8 @@ def measure(kind: str, length: int, n_cases: int, n_outcomes: int) -> Result:
     spent, queries, alone, answered = 0.0, 0, 0.0, 0
     for start in range(0, n_cases, AT_ONCE):
         chunk = cases[start : start + AT_ONCE]
-        scores = target.score(chunk)
-        pairs = [(c, top_outcomes(target, c, s, 1)[0]) for c, s in zip(chunk, scores, strict=True)]
+        firsts = first_outcomes(target, [(case, case) for case in chunk])
+        pairs = list(zip(chunk, firsts, strict=True))
         before, began = target.queries.used, time.perf_counter()
         list(measure_many(pairs, target))
         spent += time.perf_counter() - began

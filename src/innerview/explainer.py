@@ -14,7 +14,7 @@ from innerview.alignment.prose import checked_claims, named_titles, prose_record
 from innerview.alignment.records import FORMS, Form, Record, Text
 from innerview.alignment.tasks import Asker, Context
 from innerview.errors import CaseError
-from innerview.explanation._ask import Question, ask
+from innerview.explanation._ask import Question, ask, first_outcomes
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import Evidence
 from innerview.explanation.explanation import Explanation, Explanations, FormAnswer
@@ -26,7 +26,7 @@ from innerview.explanation.shapley import Shapley, shapley_values
 from innerview.explanation.style import Style
 from innerview.explanation.verify import Patience, verify_many
 from innerview.targets.load import load_bundle
-from innerview.targets.protocol import Case, Target, top_outcomes
+from innerview.targets.protocol import Case, Target
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
@@ -288,7 +288,7 @@ class Explainer:
             if case not in self.cases:
                 raise CaseError(f"unknown case {case!r}: not among the {len(self.cases)} known")
             case = self.cases[case]
-        return Case(case.case_id, case.parts[-self.target.capabilities.max_parts :])
+        return case.last(self.target.capabilities.max_parts)
 
     def _explain_batch(
         self, cases: Sequence[Case], outcomes: Sequence[str | None]
@@ -312,11 +312,10 @@ class Explainer:
         self, cases: Sequence[Case], outcomes: Sequence[str | None]
     ) -> list[tuple[Case, str]]:
         """Each case with its outcome; where none is given, what the target puts first."""
-        asked = [c for c, o in zip(cases, outcomes, strict=True) if o is None]
-        scores = iter(self.target.score(asked) if asked else ())
+        asked = [(c, c) for c, o in zip(cases, outcomes, strict=True) if o is None]
+        firsts = iter(first_outcomes(self.target, asked))
         return [
-            (c, o if o is not None else top_outcomes(self.target, c, next(scores), 1)[0])
-            for c, o in zip(cases, outcomes, strict=True)
+            (c, o if o is not None else next(firsts)) for c, o in zip(cases, outcomes, strict=True)
         ]
 
     def _measured(self, pairs: Sequence[tuple[Case, str]]) -> list[_Draft]:

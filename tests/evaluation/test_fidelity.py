@@ -42,7 +42,10 @@ def _pairs(target: ScriptedTarget, n: int = 60, length: int = 10) -> list[tuple[
     return [(c, top_outcomes(target, c, row, 1)[0]) for c, row in zip(cases, scores, strict=True)]
 
 
-def _known(target: ScriptedTarget, pairs: list[tuple[Case, str]]) -> dict[str, list[list[tuple[str, ...]]]]:  # fmt: skip  # noqa: E501
+Orders = dict[str, list[list[tuple[str, ...]]]]
+
+
+def _known(target: ScriptedTarget, pairs: list[tuple[Case, str]]) -> Orders:
     evidence = list(measure_many(pairs, target))
     return {
         "leave_one_out": [[orders.by_leaving_out(e) for e in evidence]],

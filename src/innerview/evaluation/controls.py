@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from innerview.data.tables import Catalogue
+from innerview.targets.derived import DerivedTarget
 from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCounter, Target
 
 __all__ = ["PermutedTarget", "shuffled_orders"]
 
 
-class PermutedTarget:
+class PermutedTarget(DerivedTarget):
     """A target that sees every part as another, and all parts in another order.
 
     Explanations of it are sound, and say nothing of the target that it was made from.
@@ -24,7 +24,8 @@ class PermutedTarget:
     """
 
     def __init__(self, target: Target, *, seed: int = 0) -> None:
-        self._target, self._seed = target, seed
+        super().__init__(target)
+        self._seed = seed
         # Around a circle, so that no part stays itself.
         circle = np.random.default_rng(seed).permutation(np.array(target.parts.ids)).tolist()
         self._other = dict(zip(circle, [*circle[1:], circle[0]], strict=True))
@@ -43,16 +44,6 @@ class PermutedTarget:
     def capabilities(self) -> Capabilities:
         """The target's."""
         return self._target.capabilities
-
-    @property
-    def outcomes(self) -> Catalogue:
-        """The target's."""
-        return self._target.outcomes
-
-    @property
-    def parts(self) -> Catalogue:
-        """The target's."""
-        return self._target.parts
 
     @property
     def queries(self) -> QueryCounter:

@@ -251,7 +251,7 @@ def _changed(claim: Claim, case: Case, target: Target) -> Case:
         parts = (*parts, str(added))
     if not parts:
         raise UntestableError("removing that empties the case")
-    return Case(case.case_id, parts[-target.capabilities.max_parts :])
+    return Case(case.case_id, parts).last(target.capabilities.max_parts)
 
 
 _PLANS: Mapping[ClaimType, Callable[[Claim, Case, Target], Replay]] = {

@@ -163,7 +163,7 @@ class _Talk:
         left = self.case.without(removed).parts
         if not left and not added:
             return self._reply("change", [*remarks, "Nothing would be left to go by."], [])
-        changed = Case(self.case.case_id, (*left, *added)[-self.target.capabilities.max_parts :])
+        changed = Case(self.case.case_id, (*left, *added)).last(self.target.capabilities.max_parts)
         known = Case(self.case.case_id, tuple(dict.fromkeys((*self.case.parts, *added))))
         if self.outcome in added and self.target.capabilities.excludes_parts:
             text = f"{self._quoted(self.outcome)} would be one of the {self._nouns} itself then."

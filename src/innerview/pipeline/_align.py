@@ -35,17 +35,12 @@ from innerview.files import (
     write_whole,
 )
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
-from innerview.targets import BundleTarget, Case, load_bundle
+from innerview.targets import load_bundle
 
 if TYPE_CHECKING:
     from innerview.surrogate.train import TrainSettings
 
 __all__ = ["TrainingGroups", "align", "label", "neighbours"]
-
-
-def as_seen(case: Case, target: BundleTarget) -> Case:
-    """What the target sees of a case: its last parts."""
-    return Case(case.case_id, case.parts[-target.capabilities.max_parts :])
 
 
 def label(
@@ -72,7 +67,7 @@ def label(
     say(Event("labels", f"asking the target about {len(shuffled):,} cases"))
     groups = case_records(target, shuffled, mixture, labels)
     groups += item_records(target, mixture)
-    prose = [as_seen(c, target) for c in shuffled[: mixture.n_prose]]
+    prose = [c.last(target.capabilities.max_parts) for c in shuffled[: mixture.n_prose]]
     heldout = heldout_outcomes(target, mixture)
     groups += prose_records(target, prose, seed=seed, heldout=heldout)
     order = np.random.default_rng(seed + 1).permutation(len(groups))
@@ -80,7 +75,7 @@ def label(
     (folder / "train").mkdir(parents=True, exist_ok=True)
     write_records(folder / "train" / "records.parquet", flat)
     for name, chosen in (("valid", cases.valid), ("test", cases.test[:n_test])):
-        recent = [as_seen(c, target) for c in chosen]
+        recent = [c.last(target.capabilities.max_parts) for c in chosen]
         asked = [
             r for form in forms for r in test_records(target, recent, form, labels, heldout=heldout)
         ]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from innerview.alignment.cases import read_cases
 from innerview.errors import RunError
+from innerview.explanation._ask import first_outcomes
 from innerview.explanation.evidence import Evidence, measure_many
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
-from innerview.targets import Case, load_bundle
-from innerview.targets.protocol import top_outcomes
+from innerview.targets import load_bundle
 
 __all__ = ["evidence"]
 
@@ -35,8 +35,7 @@ def evidence(run: Path, say: Say, *, heldout_only: bool = False) -> Path:
     target = load_bundle(run / "target")
     known = read_cases(run)
     every = known.test if heldout_only else (*known.test, *known.valid, *known.train)
-    longest = target.capabilities.max_parts
-    cases = [Case(case.case_id, case.parts[-longest:]) for case in every]
+    cases = [case.last(target.capabilities.max_parts) for case in every]
     path = run / "evidence" / f"{digest([target.fingerprint])[:12]}.jsonl"
     shards = Shards(path)
     done = _done(path)
@@ -44,9 +43,8 @@ def evidence(run: Path, say: Say, *, heldout_only: bool = False) -> Path:
     began = time.monotonic()
     for start in range(0, len(left), _SHARD):
         chunk = left[start : start + _SHARD]
-        scores = target.score(chunk)
-        pairs = [(c, top_outcomes(target, c, s, 1)[0]) for c, s in zip(chunk, scores, strict=True)]
-        measured = measure_many(pairs, target)
+        firsts = first_outcomes(target, [(case, case) for case in chunk])
+        measured = measure_many(list(zip(chunk, firsts, strict=True)), target)
         shards.add([json.dumps(one.to_dict(), ensure_ascii=False) for one in measured])
         n = len(cases) - len(left) + start + len(chunk)
         rate = target.queries.used / (time.monotonic() - began)

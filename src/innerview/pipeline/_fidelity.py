@@ -20,12 +20,12 @@ from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.fidelity import effects_of, failed_controls, skills
 from innerview.evaluation.free_prose import free_prose_orders
 from innerview.evaluation.results import MetricTree, write_metrics
+from innerview.explanation._ask import first_outcomes
 from innerview.explanation.claims import CheckedClaim
 from innerview.explanation.evidence import Evidence, Thresholds, measure_many
 from innerview.explanation.verify import verify_many
 from innerview.pipeline._stage import Event, Say
 from innerview.targets import Case, Target, load_bundle
-from innerview.targets.protocol import top_outcomes
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
@@ -82,7 +82,7 @@ def fidelity(
     cases = _usable([*known.test, *known.valid, *known.train], target)[:n_cases]
     if len(cases) < 2:
         raise RunError(f"{run}: {len(cases)} cases have parts to leave out; two or more are needed")
-    pairs = _first_outcomes(target, cases)
+    pairs = list(zip(cases, first_outcomes(target, [(c, c) for c in cases]), strict=True))
     found = _of_the_target(target, pairs, say, shapley_budget=shapley_budget, seed=seed)
     _of_nobody(run, target, pairs, found, seed=seed)
     tree = _figures(target, pairs, found, say, seed=seed)
@@ -119,17 +119,8 @@ def fidelity(
 
 def _usable(cases: Sequence[Case], target: Target) -> list[Case]:
     """As the target sees them; nothing can be taken from those of one part."""
-    recent = (Case(c.case_id, c.parts[-target.capabilities.max_parts :]) for c in cases)
+    recent = (case.last(target.capabilities.max_parts) for case in cases)
     return [case for case in recent if len(set(case.parts)) > 1]
-
-
-def _first_outcomes(target: Target, cases: Sequence[Case]) -> list[tuple[Case, str]]:
-    pairs: list[tuple[Case, str]] = []
-    for start in range(0, len(cases), _AT_ONCE):
-        chunk = cases[start : start + _AT_ONCE]
-        for case, scores in zip(chunk, target.score(chunk), strict=True):
-            pairs.append((case, top_outcomes(target, case, scores, 1)[0]))
-    return pairs
 
 
 def _of_the_target(

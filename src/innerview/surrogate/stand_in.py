@@ -17,12 +17,12 @@ import numpy as np
 
 from innerview.alignment.records import Form
 from innerview.alignment.tasks import Asker
-from innerview.data.tables import Catalogue
 from innerview.errors import CaseError, SurrogateError, TargetQueryError
 from innerview.explanation.claims import Claim
 from innerview.explanation.evidence import Evidence, Thresholds, measure_many
 from innerview.explanation.grounded import claims_from
 from innerview.surrogate.answering import Respondent
+from innerview.targets.derived import DerivedTarget
 from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCounter
 
 __all__ = ["StandIn", "own_claims"]
@@ -34,7 +34,7 @@ _THRESHOLDS = Thresholds(max_groups=1)
 """Each random group costs a prompt, and one attribute is what an explanation states."""
 
 
-class StandIn:
+class StandIn(DerivedTarget):
     """A target whose scores are how well outcomes fit what a surrogate understands of a case.
 
     In the forms that have vectors, a changed case has its own: the target is asked for it, but for
@@ -60,7 +60,8 @@ class StandIn:
         if form != "behavior" and not target.capabilities.vectors:
             raise SurrogateError(f"the target has no vectors, and {form} form needs them")
         self.form = form
-        self._respondent, self._target = respondent, target
+        super().__init__(target)
+        self._respondent = respondent
         self._asker = Asker(target.outcomes, target.parts)
         self._fingerprint = hashlib.sha256(f"{fingerprint} {form}".encode()).hexdigest()
         self._queries = QueryCounter()
@@ -90,16 +91,6 @@ class StandIn:
     def capabilities(self) -> Capabilities:
         """A changed case can be scored, unless a vector is needed that the target cannot make."""
         return self._capabilities
-
-    @property
-    def outcomes(self) -> Catalogue:
-        """The target's."""
-        return self._target.outcomes
-
-    @property
-    def parts(self) -> Catalogue:
-        """The target's."""
-        return self._target.parts
 
     @property
     def queries(self) -> QueryCounter:

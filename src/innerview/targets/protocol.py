@@ -42,6 +42,10 @@ class Case:
         gone = set(parts)
         return Case(self.case_id, tuple([p for p in self.parts if p not in gone]))
 
+    def last(self, n: int) -> Case:
+        """The case with its last ``n`` parts: as a target sees it that looks at no more."""
+        return Case(self.case_id, self.parts[-n:])
+
     def keep(self, parts: Iterable[str]) -> Case:
         """The case with only these parts left, in their order."""
         kept = set(parts)
