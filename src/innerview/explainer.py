@@ -107,8 +107,10 @@ class Explainer:
                 )
         if claims == "surrogate" and surrogate is None:
             raise CaseError("no surrogate is there to make claims; use claims='grounded'")
-        if style.about is not None and style.about not in target.parts.attributes:
-            known_ones = ", ".join(target.parts.attributes) or "none"
+        marks = dict.fromkeys(name for case in (cases or {}).values() for name in case.marks)
+        attributes = dict.fromkeys((*target.parts.groupings, *marks))
+        if style.about is not None and style.about not in attributes:
+            known_ones = ", ".join(attributes) or "none"
             raise CaseError(f"parts have no attribute {style.about!r}; known: {known_ones}")
         self.target, self.surrogate, self.refuted = target, surrogate, refuted
         self.claims, self.style, self.patience = claims, style, patience
@@ -209,7 +211,8 @@ class Explainer:
         Raises:
             CaseError: the explanation is of another target's catalogue.
         """
-        case = Case(explanation.case_id, explanation.parts)
+        marks = self.cases[explanation.case_id].marks if explanation.case_id in self.cases else {}
+        case = Case(explanation.case_id, explanation.parts, marks)
         reply = answer_question(question, case, explanation.outcome_id, self.target)
         if reply.kind != "free":
             return reply

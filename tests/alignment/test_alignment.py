@@ -276,6 +276,18 @@ def test_cases_round_trip_and_do_not_overlap(tmp_path: Path) -> None:
         read_cases(tmp_path / "nowhere")
 
 
+def test_ratings_become_marks_and_are_kept(tmp_path: Path) -> None:
+    parts = {f"u{i}": ["i0", "i1", "i2"] for i in range(9)}
+    ratings = {"u0": {"i0": 4.0, "i2": 3.5, "gone": 1.0}, "u1": {}}
+    cases = split_cases(parts, n_test=3, seed=0, ratings=ratings)
+    write_cases(tmp_path / "labels" / "cases.parquet", cases)
+    read = read_cases(tmp_path)
+    marks = {c.case_id: c.marks for c in (*read.train, *read.valid, *read.test)}
+    assert marks.pop("u0") == {"rating": {"i0": "4", "i2": "3.5"}}
+    assert not any(marks.values())
+    assert read == cases
+
+
 def test_chat_files_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "chat.jsonl"
     path.write_text('{"prompt": "Hi", "answer": "Hello"}\n\n{"prompt": "Hi"}\n')

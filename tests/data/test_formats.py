@@ -46,6 +46,10 @@ def test_movietweetings_moves_the_year_and_puts_it_back_where_titles_collide(
     assert data.catalogue.values("1939659", "genre") == ("Drama", "Horror")
     assert data.catalogue.values("0113277", "year") == ("1995",)
     assert data.catalogue.values("0113277", "genre") == ()
+    assert data.interactions.ratings() == {
+        "1": {"1939659": 8.0, "0074285": 7.0},
+        "2": {"0113277": 9.0},
+    }
 
 
 def test_movielens_1m_is_read_as_latin1_and_leaves_articles_behind(tmp_path: Path) -> None:

@@ -230,3 +230,20 @@ def test_lines_of_any_length_cross_the_pieces_a_file_is_read_in(tmp_path: Path) 
     read, notes = read_interactions(events(tmp_path, *rows))
     assert read.frame.rows() == [(u, i, int(t)) for u, i, t in (row.split(",") for row in rows)]
     assert notes == ()
+
+
+def test_ratings_are_read_where_there_are_some(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(
+        "user_id,item_id,timestamp,rating,stars\nu,a,1,4.5,1\nu,b,2,,2\nu,c,3,good,3\nv,a,4,2,4\n"
+    )
+    read, notes = read_interactions(path)
+    assert read.ratings() == {"u": {"a": 4.5}, "v": {"a": 2.0}}
+    assert [n for n in notes if "rating" in n] == [
+        f"{path}:4: left out 1 rating in column 'rating' that are no number"
+    ]
+    assert read_interactions(path, rating_col="stars")[0].ratings()["u"] == {"a": 1, "b": 2, "c": 3}
+    with pytest.raises(ColumnError, match="--rating-col"):
+        read_interactions(path, rating_col="likes")
+    path.write_text("user_id,item_id,timestamp\nu,a,1\n")
+    assert read_interactions(path)[0].ratings() == {}

@@ -16,7 +16,14 @@ from innerview.targets.protocol import Case
 
 __all__ = ["Cases", "read_cases", "split_cases", "write_cases"]
 
-_SCHEMA: dict[str, Any] = {"group": pl.String, "case_id": pl.String, "parts": pl.List(pl.String)}
+_RATING = "rating"
+_SCHEMA: dict[str, Any] = {
+    "group": pl.String,
+    "case_id": pl.String,
+    "parts": pl.List(pl.String),
+    _RATING: pl.List(pl.Float64),
+}
+"""Of the file; ratings, one for each part, are there where the source has some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +35,17 @@ class Cases:
     test: tuple[Case, ...]
 
 
-def split_cases(parts: Mapping[str, Sequence[str]], *, n_test: int, seed: int) -> Cases:
+def split_cases(
+    parts: Mapping[str, Sequence[str]],
+    *,
+    n_test: int,
+    seed: int,
+    ratings: Mapping[str, Mapping[str, float]] | None = None,
+) -> Cases:
     """Set cases aside for testing: as many as wished, but at most a third of them.
 
-    Cases with fewer than two parts are left out: nothing can be removed from them.
+    Cases with fewer than two parts are left out: nothing can be removed from them. Ratings, by case
+    and part, become marks.
 
     Raises:
         DataError: too few cases to leave any for training.
@@ -44,21 +58,32 @@ def split_cases(parts: Mapping[str, Sequence[str]], *, n_test: int, seed: int) -
         seed=seed,
     )
     groups = (users.train, users.valid, users.test)
-    return Cases(*(tuple(Case(u, usable[u]) for u in group) for group in groups))
+    rated = ratings or {}
+    return Cases(*(tuple(_case(u, usable[u], rated.get(u, {})) for u in group) for group in groups))
+
+
+def _case(case_id: str, parts: tuple[str, ...], ratings: Mapping[str, float | None]) -> Case:
+    marks = {p: f"{r:g}" for p in parts if (r := ratings.get(p)) is not None}
+    return Case(case_id, parts, {_RATING: marks} if marks else {})
 
 
 def write_cases(path: Path, cases: Cases) -> None:
     """Write as Parquet, whole or not at all."""
     rows = [(g, c) for g in ("train", "valid", "test") for c in getattr(cases, g)]
-    frame = pl.DataFrame(
-        {
-            "group": [g for g, _ in rows],
-            "case_id": [c.case_id for _, c in rows],
-            "parts": [list(c.parts) for _, c in rows],
-        },
-        schema=_SCHEMA,
-    )
+    columns = {
+        "group": [g for g, _ in rows],
+        "case_id": [c.case_id for _, c in rows],
+        "parts": [list(c.parts) for _, c in rows],
+    }
+    if any(c.marks for _, c in rows):
+        columns[_RATING] = [[_rating(c, part) for part in c.parts] for _, c in rows]
+    frame = pl.DataFrame(columns, schema={name: _SCHEMA[name] for name in columns})
     write_whole(path, lambda beside: frame.write_parquet(beside, compression="zstd"))
+
+
+def _rating(case: Case, part: str) -> float | None:
+    told = case.marks.get(_RATING, {}).get(part)
+    return None if told is None else float(told)
 
 
 def read_cases(run: Path) -> Cases:
@@ -71,12 +96,22 @@ def read_cases(run: Path) -> Cases:
     if not path.exists():
         raise RunError(f"{path} is missing; make it with: innerview target train --out {run}")
     try:
-        rows = pl.read_parquet(path, columns=list(_SCHEMA)).rows()
+        present = pl.read_parquet_schema(path)
+        wanted = [name for name in _SCHEMA if name != _RATING or name in present]
+        rows = pl.read_parquet(path, columns=wanted).rows()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(f"{path} is no readable cases file: {error}") from None
     return Cases(
         *(
-            tuple(Case(case_id, tuple(parts)) for own, case_id, parts in rows if own == group)
+            tuple(
+                _case(
+                    case_id,
+                    tuple(parts),
+                    dict(zip(parts, *ratings, strict=True) if ratings else ()),
+                )
+                for own, case_id, parts, *ratings in rows
+                if own == group
+            )
             for group in ("train", "valid", "test")
         )
     )

@@ -27,6 +27,7 @@ def check(
     user_col: opt.UserCol = "user_id",
     item_col: opt.ItemCol = "item_id",
     time_col: opt.TimeCol = "timestamp",
+    rating_col: opt.RatingCol = None,
     no_time: opt.NoTime = False,
     title_col: opt.TitleCol = "title",
     k_core: opt.KCore = 5,
@@ -43,6 +44,7 @@ def check(
         user_col=user_col,
         item_col=item_col,
         time_col=None if no_time else time_col,
+        rating_col=rating_col,
         title_col=title_col,
     )
     counts = {

@@ -26,6 +26,7 @@ __all__ = [
     "NTest",
     "NoTime",
     "Noun",
+    "RatingCol",
     "Run",
     "Seed",
     "Split",
@@ -58,6 +59,12 @@ ItemsFile = Annotated[
 UserCol = Annotated[str, typer.Option(help="Column of user ids.", metavar="NAME")]
 ItemCol = Annotated[str, typer.Option(help="Column of item ids, in both tables.", metavar="NAME")]
 TimeCol = Annotated[str, typer.Option(help="Column of times.", metavar="NAME")]
+RatingCol = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the users' ratings; by default rating, if there is one.", metavar="NAME"
+    ),
+]
 NoTime = Annotated[
     bool, typer.Option("--no-time", help="There are no times: rows are in their order.")
 ]

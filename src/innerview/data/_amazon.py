@@ -25,11 +25,14 @@ class _Edition:
     user: str
     item: str
     time: str
+    rating: str
     attributes: tuple[str, ...]
 
 
-_2018 = _Edition("reviewerID", "asin", "unixReviewTime", ("brand", "category"))
-_2023 = _Edition("user_id", "parent_asin", "timestamp", ("store", "main_category", "categories"))
+_2018 = _Edition("reviewerID", "asin", "unixReviewTime", "overall", ("brand", "category"))
+_2023 = _Edition(
+    "user_id", "parent_asin", "timestamp", "rating", ("store", "main_category", "categories")
+)
 
 
 def is_meta(name: str) -> bool:
@@ -52,10 +55,12 @@ def read_amazon(source: Path, items: Path | None, notes: Notes) -> tuple[RawEven
         items = items or the_one(source, is_meta, "meta_*.json or .jsonl")
         source = the_one(source, _is_reviews, "file of reviews (.json or .jsonl)")
     edition = _edition(source) or _2018
-    rows = read_jsonl(source, _wanted(edition.user, edition.item, edition.time), notes)
+    needed = _wanted(edition.user, edition.item, edition.time).needed
+    rows = read_jsonl(source, Wanted(needed, also=frozenset({edition.rating})), notes)
     events = events_from_rows(
-        rows, user_col=edition.user, item_col=edition.item, time_col=edition.time, notes=notes
-    )
+        rows, user_col=edition.user, item_col=edition.item, time_col=edition.time,
+        rating_col=edition.rating, notes=notes,
+    )  # fmt: skip
     if items is None:
         raise DataError("no metadata; name the meta_*.json file as the item table", path=source)
     wanted = Wanted(_wanted(edition.item).needed, also=frozenset(("title", *edition.attributes)))

@@ -21,6 +21,7 @@ from innerview.errors import ColumnError, DataError
 _DIALECT = Dialect("\t", quoted=False)
 _USER, _ITEM = "user_id:token", "item_id:token"
 _HISTORY, _TIME = "item_id_list:token_seq", "timestamp:float"
+_RATING = "rating:float"
 _TITLES = ("title:token_seq", "movie_title:token_seq")
 _ADVICE = "this format needs it; or load the file as a table"
 _MICRO = 1_000_000
@@ -42,7 +43,7 @@ def read_compact(source: Path, items: Path | None, notes: Notes) -> tuple[RawEve
         source = the_one(source, lambda name: name.endswith(end), f"*{end}")
     if items is None:
         raise DataError("no item file; name the *.item file as the item table", path=source)
-    wanted = Wanted({_USER: _ADVICE, _ITEM: _ADVICE}, also=frozenset((_HISTORY, _TIME)))
+    wanted = Wanted({_USER: _ADVICE, _ITEM: _ADVICE}, also=frozenset((_HISTORY, _TIME, _RATING)))
     return _events(read_delimited(source, _DIALECT, wanted, notes), notes), _items(items, notes)
 
 
@@ -50,7 +51,9 @@ def _events(rows: Rows, notes: Notes) -> RawEvents:
     if _HISTORY in rows.columns:
         return _from_histories(rows, notes)
     if _TIME in rows.columns:
-        return events_from_rows(rows, user_col=_USER, item_col=_ITEM, time_col=_TIME, notes=notes)
+        return events_from_rows(
+            rows, user_col=_USER, item_col=_ITEM, time_col=_TIME, rating_col=_RATING, notes=notes
+        )
     problem = f"neither it nor {_HISTORY!r} is in the file; {_ADVICE}"
     raise ColumnError(problem, path=rows.path, line=1, column=_TIME)
 

@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from innerview.data._rows import Cell, Rows, shown
-from innerview.data._values import IdReader, TimeReader
+from innerview.data._values import IdReader, RatingReader, TimeReader
 from innerview.data.notes import Notes
 from innerview.data.tables import Catalogue, Interactions
 from innerview.errors import DataError
@@ -25,6 +25,7 @@ class RawEvents:
     """Events in the order of their file; times in microseconds, finer than they are kept.
 
     The fraction of a second is dropped only after sorting, so that it can still break a tie.
+    ``ratings`` are None where the source has none.
     """
 
     path: Path
@@ -32,12 +33,20 @@ class RawEvents:
     users: Sequence[str]
     items: Sequence[str]
     micros: Sequence[int]
+    ratings: Sequence[float | None] | None = None
 
 
 def events_from_rows(
-    rows: Rows, *, user_col: str, item_col: str, time_col: str | None, notes: Notes
+    rows: Rows,
+    *,
+    user_col: str,
+    item_col: str,
+    time_col: str | None,
+    rating_col: str | None = None,
+    notes: Notes,
 ) -> RawEvents:
-    """Check every id and time of a raw table; without times, the row number stands in.
+    """Check every id and time of a raw table; without times, the row number stands in, and without
+    a column of ratings there are none.
 
     Raises:
         DataError: an id or a time is not usable.
@@ -53,7 +62,13 @@ def events_from_rows(
         micros = [row * _MICRO for row in range(len(users))]
     else:
         micros = _times(rows.columns[time_col], rows, time_col, notes)
-    return RawEvents(rows.path, rows.lines, users, items, micros)
+    ratings = None
+    if rating_col is not None and rating_col in rows.columns:
+        read_rating = RatingReader(rows.path, rating_col, notes)
+        ratings = [
+            read_rating(c, n) for c, n in zip(rows.columns[rating_col], rows.lines, strict=True)
+        ]
+    return RawEvents(rows.path, rows.lines, users, items, micros, ratings)
 
 
 def _times(cells: Sequence[Cell], rows: Rows, column: str, notes: Notes) -> list[int]:
@@ -78,6 +93,10 @@ def build_interactions(
             "line": pl.Series(events.lines, dtype=pl.Int64),
         }
     ).with_row_index("row")
+    kept = ["user_id", "item_id", "timestamp"]
+    if events.ratings is not None:
+        frame = frame.with_columns(rating=pl.Series(events.ratings, dtype=pl.Float64))
+        kept.append("rating")
     if known_items is not None:
         frame = _known_only(frame, known_items, on_unknown, events.path, notes)
     _note_unsorted(frame, events.path, notes)
@@ -85,7 +104,7 @@ def build_interactions(
     frame = _without_duplicates(frame, events.path, notes)
     frame = frame.with_columns(timestamp=pl.col("micros") // _MICRO)
     _note_ties(frame, events.path, notes)
-    return Interactions(frame.select("user_id", "item_id", "timestamp"))
+    return Interactions(frame.select(kept))
 
 
 def _known_only(

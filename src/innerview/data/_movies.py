@@ -57,17 +57,19 @@ def _read_dat(
     ratings: Path, movies: Path, notes: Notes, *, latin1: bool
 ) -> tuple[RawEvents, RawItems]:
     plain = Dialect("::", quoted=False, header=_RATING_HEADER)
-    events = _events(read_delimited(ratings, plain, _needed(*_EVENT), notes), notes)
+    events = _events(read_delimited(ratings, plain, _needed(*_EVENT, also=_RATING), notes), notes)
     encoding = _encoding(movies, notes) if latin1 else "utf-8"
     dialect = Dialect("::", quoted=False, header=_MOVIE_HEADER, encoding=encoding)
     return events, _films(read_delimited(movies, dialect, _needed(*_MOVIE_HEADER), notes), notes)
 
 
 def _read_csv(ratings: Path, movies: Path, notes: Notes) -> tuple[RawEvents, RawItems]:
-    rows = read_delimited(ratings, CSV, _needed("userId", "movieId", "timestamp"), notes)
+    wanted = _needed("userId", "movieId", "timestamp", also=_RATING)
     events = events_from_rows(
-        rows, user_col="userId", item_col="movieId", time_col="timestamp", notes=notes
-    )
+        read_delimited(ratings, CSV, wanted, notes),
+        user_col="userId", item_col="movieId", time_col="timestamp", rating_col="rating",
+        notes=notes,
+    )  # fmt: skip
     films = read_delimited(movies, CSV, _needed("movieId", "title", "genres"), notes)
     names = {"movieId": "item_id", "title": "title", "genres": "genre"}
     columns = {new: films.columns[old] for old, new in names.items()}
@@ -77,7 +79,7 @@ def _read_csv(ratings: Path, movies: Path, notes: Notes) -> tuple[RawEvents, Raw
 def _read_100k(folder: Path, items: Path | None, notes: Notes) -> tuple[RawEvents, RawItems]:
     plain = Dialect("\t", quoted=False, header=_RATING_HEADER)
     ratings = require(folder, "u.data", "movielens")
-    events = _events(read_delimited(ratings, plain, _needed(*_EVENT), notes), notes)
+    events = _events(read_delimited(ratings, plain, _needed(*_EVENT, also=_RATING), notes), notes)
     path = items or require(folder, "u.item", "movielens")
     dialect = Dialect("|", quoted=False, header=_ITEM_HEADER_100K, encoding=_encoding(path, notes))
     rows = read_delimited(path, dialect, Wanted({}, others=True), notes)
@@ -90,16 +92,19 @@ def _read_100k(folder: Path, items: Path | None, notes: Notes) -> tuple[RawEvent
 
 
 _EVENT = ("user_id", "item_id", "timestamp")
+_RATING = frozenset({"rating"})
 
 
-def _needed(*columns: str) -> Wanted:
-    return Wanted(dict.fromkeys(columns, "this format needs it; or load the file as a table"))
+def _needed(*columns: str, also: frozenset[str] = frozenset()) -> Wanted:
+    advice = "this format needs it; or load the file as a table"
+    return Wanted(dict.fromkeys(columns, advice), also)
 
 
 def _events(rows: Rows, notes: Notes) -> RawEvents:
     return events_from_rows(
-        rows, user_col="user_id", item_col="item_id", time_col="timestamp", notes=notes
-    )
+        rows, user_col="user_id", item_col="item_id", time_col="timestamp", rating_col="rating",
+        notes=notes,
+    )  # fmt: skip
 
 
 def _films(rows: Rows, notes: Notes) -> RawItems:

@@ -81,6 +81,29 @@ def _looks_float(cell: Cell) -> str:
     return f"id {shown(cell)} looks like a float; export ids as text, or two ids may become one"
 
 
+class RatingReader:
+    """Reads the ratings of one column; what is no number counts as no rating, and is noted."""
+
+    def __init__(self, path: Path, column: str, notes: Notes) -> None:
+        self._path, self._column, self._notes = path, column, notes
+
+    def __call__(self, cell: Cell, line: int) -> float | None:
+        """The rating of a cell, if it has one."""
+        if cell is None or cell == "":
+            return None
+        try:
+            if isinstance(cell, bool) or not isinstance(cell, str | int | float):
+                raise ValueError
+            value = float(cell)
+            if not math.isfinite(value):
+                raise ValueError
+        except (ValueError, OverflowError):
+            what = f"left out {{n}} rating{{s}} in column {self._column!r} that are no number"
+            self._notes.add(what, self._path, line)
+            return None
+        return value
+
+
 class TimeReader:
     """Reads the times of one column, into microseconds since 1970 (UTC)."""
 

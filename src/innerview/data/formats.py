@@ -62,6 +62,7 @@ def load_dataset(
     user_col: str = "user_id",
     item_col: str = "item_id",
     time_col: str | None = "timestamp",
+    rating_col: str | None = None,
     title_col: str = "title",
     noun: str = "item",
     list_separator: str = "|",
@@ -75,6 +76,7 @@ def load_dataset(
         user_col: the column of user ids.
         item_col: the column of item ids, in both tables.
         time_col: the column of times; None if there is none (the order of the file counts).
+        rating_col: the column of the users' ratings; by default ``rating``, if there is one.
         title_col: the column of titles.
         noun: what one item is called in prompts and on pages.
         list_separator: between the values of an attribute.
@@ -99,6 +101,7 @@ def load_dataset(
         user_col=user_col,
         item_col=item_col,
         time_col=time_col,
+        rating_col=rating_col,
         title_col=title_col,
         noun=noun,
         list_separator=list_separator,
@@ -112,6 +115,7 @@ def _load_tables(
     user_col: str,
     item_col: str,
     time_col: str | None,
+    rating_col: str | None,
     title_col: str,
     noun: str,
     list_separator: str,
@@ -127,8 +131,9 @@ def _load_tables(
             list_separator=list_separator,
         )
     events, event_notes = read_interactions(
-        source, user_col=user_col, item_col=item_col, time_col=time_col, known_items=catalogue
-    )
+        source, user_col=user_col, item_col=item_col, time_col=time_col, rating_col=rating_col,
+        known_items=catalogue,
+    )  # fmt: skip
     if catalogue is None:
         ids = tuple(sorted(events.frame["item_id"].unique()))
         catalogue = Catalogue(ids=ids, titles=ids, noun=noun)

@@ -26,6 +26,7 @@ __all__ = ["TABLE_SUFFIXES", "read_catalogue", "read_interactions"]
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 """Suffixes of tables; each but ``.parquet`` may be followed by ``.gz``. ``.json`` is JSON Lines."""
 
+_RATING = "rating"
 _Reader = Callable[[Path, Wanted, Notes], Rows]
 _JSON: _Reader = read_jsonl
 _READERS: dict[str, _Reader] = {
@@ -44,6 +45,7 @@ def read_interactions(
     user_col: str = "user_id",
     item_col: str = "item_id",
     time_col: str | None = "timestamp",
+    rating_col: str | None = None,
     known_items: Catalogue | None = None,
     on_unknown: UnknownItems = "drop",
 ) -> tuple[Interactions, tuple[str, ...]]:
@@ -55,6 +57,8 @@ def read_interactions(
         item_col: the column of item ids.
         time_col: the column of times: Unix seconds (or finer) or ISO 8601; a time without a zone
             is UTC. None where there is none: the order of the file is the order of events.
+        rating_col: the column of the users' ratings, which group the parts of a case; by default
+            ``rating``, if there is one. What is no number counts as no rating.
         known_items: events of other items are dropped or refused; None lets every item pass.
         on_unknown: what to do with events of items that ``known_items`` lacks.
 
@@ -70,10 +74,13 @@ def read_interactions(
     needed = {user_col: _option("user"), item_col: _option("item")}
     if time_col is not None:
         needed[time_col] = _option("time")
-    rows = read_rows(Path(path), Wanted(needed), notes)
+    if rating_col is not None:
+        needed[rating_col] = _option("rating")
+    rows = read_rows(Path(path), Wanted(needed, also=frozenset({_RATING})), notes)
     events = events_from_rows(
-        rows, user_col=user_col, item_col=item_col, time_col=time_col, notes=notes
-    )
+        rows, user_col=user_col, item_col=item_col, time_col=time_col,
+        rating_col=rating_col or _RATING, notes=notes,
+    )  # fmt: skip
     return build_interactions(events, known_items, on_unknown, notes), notes.lines()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +21,8 @@ class Interactions:
     Attributes:
         frame: columns ``user_id`` (String), ``item_id`` (String), ``timestamp`` (Int64, Unix
             seconds), sorted by user, then time, then the order of the source, without
-            duplicate (user, item) pairs.
+            duplicate (user, item) pairs; ``rating`` (Float64, null where there is none) as well,
+            where the source has ratings.
     """
 
     frame: pl.DataFrame
@@ -42,6 +44,20 @@ class Interactions:
         """Each user's items, oldest first; users in the order of the table."""
         grouped = self.frame.group_by("user_id", maintain_order=True).agg("item_id")
         return {user: tuple(items) for user, items in grouped.iter_rows()}
+
+    def ratings(self) -> dict[str, dict[str, float]]:
+        """Each user's own ratings, by item; empty where the source has none."""
+        if "rating" not in self.frame.columns:
+            return {}
+        rated = self.frame.filter(pl.col("rating").is_not_null())
+        grouped = rated.group_by("user_id", maintain_order=True).agg("item_id", "rating")
+        return {
+            user: dict(zip(items, ratings, strict=True))
+            for user, items, ratings in grouped.iter_rows()
+        }
+
+
+_YEAR = re.compile(r"[12][0-9]{3}")
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,17 @@ class Catalogue:
             raise CaseError(
                 f"unknown id {error.args[0]!r}: not among the {len(self)} of the catalogue"
             ) from None
+
+    @cached_property
+    def groupings(self) -> Mapping[str, tuple[tuple[str, ...], ...]]:
+        """What entries can be grouped by: the attributes, and of one that holds years the decades
+        as well, as ``decade``, if no attribute has that name."""
+        years = self.attributes.get("year", ())
+        given = [value for row in years for value in row]
+        if "decade" in self.attributes or not given or not all(map(_YEAR.fullmatch, given)):
+            return self.attributes
+        decades = tuple(tuple(dict.fromkeys(f"{v[:3]}0s" for v in row)) for row in years)
+        return {**self.attributes, "decade": decades}
 
     def title(self, item_id: str) -> str:
         """The title of an id; raises CaseError if unknown."""

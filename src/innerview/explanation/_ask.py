@@ -50,7 +50,11 @@ def negligible(change: float, *scores: float) -> bool:
 
 
 def ask(
-    target: Target, questions: Sequence[Question], *, batch_size: int = BATCH_SIZE
+    target: Target,
+    questions: Sequence[Question],
+    *,
+    batch_size: int = BATCH_SIZE,
+    retries: int = 0,
 ) -> list[Answer]:
     """Answer questions in order, scoring each distinct variant once.
 
@@ -58,6 +62,7 @@ def ask(
         target: whom to ask.
         questions: their variants are not empty.
         batch_size: most cases sent to the target at once; fewer for very large catalogues.
+        retries: how often a batch that the target failed to answer is asked again.
 
     Raises:
         CaseError: a variant or an outcome that the target cannot take.
@@ -71,14 +76,18 @@ def ask(
     answers: dict[int, Answer] = {}
     for start in range(0, len(variants), size):
         batch = variants[start : start + size]
-        scores = _scores(target, batch)
+        scores = _scores(target, batch, retries)
         pairs = [(row, n) for row, variant in enumerate(batch) for n in by_variant[variant]]
         answers.update(_reduce(target, questions, scores, pairs))
     return [answers[number] for number in range(len(questions))]
 
 
 def first_outcomes(
-    target: Target, pairs: Sequence[tuple[Case, Case]], *, batch_size: int = BATCH_SIZE
+    target: Target,
+    pairs: Sequence[tuple[Case, Case]],
+    *,
+    batch_size: int = BATCH_SIZE,
+    retries: int = 0,
 ) -> list[str]:
     """What the target puts first for variants of cases, the cases' own parts left out.
 
@@ -86,6 +95,7 @@ def first_outcomes(
         target: whom to ask.
         pairs: a case, and a variant of it that is not empty.
         batch_size: as in ``ask``.
+        retries: as in ``ask``.
 
     Raises:
         CaseError, TargetQueryError: as in ``ask``.
@@ -94,7 +104,7 @@ def first_outcomes(
     found: list[str] = []
     for start in range(0, len(pairs), size):
         batch = pairs[start : start + size]
-        scores = _scores(target, [variant for _, variant in batch])
+        scores = _scores(target, [variant for _, variant in batch], retries)
         found += [
             top_outcomes(target, case, row, 1)[0]
             for (case, _), row in zip(batch, scores, strict=True)
@@ -107,8 +117,17 @@ def _at_once(target: Target, batch_size: int) -> int:
     return max(1, min(batch_size, _MAX_VALUES // max(1, len(target.outcomes))))
 
 
-def _scores(target: Target, batch: Sequence[Case]) -> FloatArray:
+def _scores(target: Target, batch: Sequence[Case], retries: int) -> FloatArray:
     """(B, O) scores of a batch, checked: a target that breaks its promise is not believed."""
+    try:
+        return _checked(target, batch)
+    except TargetQueryError:
+        if not retries:
+            raise
+        return _scores(target, batch, retries - 1)
+
+
+def _checked(target: Target, batch: Sequence[Case]) -> FloatArray:
     scores = target.score(batch)
     expected = (len(batch), len(target.outcomes))
     if scores.shape != expected:

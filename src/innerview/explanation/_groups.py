@@ -1,4 +1,8 @@
-"""Groups of parts: those that share a value of an attribute, and random ones of the same size."""
+"""Groups of parts: those that share a value of an attribute, and random ones of the same size.
+
+Attributes are the catalogue's, the decades of its years, and what a case marks its own parts with,
+such as a user's ratings; where two have one name, the catalogue's counts.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,9 @@ from math import comb
 import numpy as np
 
 from innerview.data.tables import Catalogue
+from innerview.targets.protocol import Case
 
-__all__ = ["Group", "random_groups", "shared_values", "stand_out", "with_value"]
+__all__ = ["Group", "attributes_of", "random_groups", "shared_values", "stand_out", "with_value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +30,32 @@ class Group:
     parts: tuple[str, ...]
 
 
-def with_value(
-    parts: Sequence[str], catalogue: Catalogue, attribute: str, value: str
-) -> tuple[str, ...]:
-    """Those of the parts that carry the value."""
-    return tuple(p for p in parts if value in catalogue.values(p, attribute))
+def attributes_of(case: Case, catalogue: Catalogue) -> tuple[str, ...]:
+    """What the parts of a case can be grouped by."""
+    return tuple(dict.fromkeys((*catalogue.groupings, *case.marks)))
 
 
-def shared_values(parts: Sequence[str], catalogue: Catalogue) -> list[Group]:
-    """Values that at least two and not all of the parts carry."""
+def with_value(case: Case, catalogue: Catalogue, attribute: str, value: str) -> tuple[str, ...]:
+    """Those of a case's distinct parts that carry a value of one of its attributes."""
+    parts = tuple(dict.fromkeys(case.parts))
+    if attribute not in catalogue.groupings:
+        return tuple(p for p in parts if case.marks[attribute].get(p) == value)
+    values = catalogue.groupings[attribute]
+    rows = zip(catalogue.rows(parts), parts, strict=True)
+    return tuple(part for row, part in rows if value in values[row])
+
+
+def shared_values(case: Case, catalogue: Catalogue) -> list[Group]:
+    """Values that at least two and not all of a case's distinct parts carry."""
+    parts = tuple(dict.fromkeys(case.parts))
     members: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row, part in zip(catalogue.rows(parts), parts, strict=True):
-        for attribute, values in catalogue.attributes.items():
+        for attribute, values in catalogue.groupings.items():
             for value in dict.fromkeys(values[row]):
                 members[attribute, value].append(part)
+        for attribute, marked in case.marks.items():
+            if attribute not in catalogue.groupings and part in marked:
+                members[attribute, marked[part]].append(part)
     return [
         Group(attribute, value, tuple(carriers))
         for (attribute, value), carriers in members.items()

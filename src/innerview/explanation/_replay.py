@@ -12,7 +12,7 @@ import numpy as np
 
 from innerview.errors import CaseError
 from innerview.explanation._ask import Answer, Question, negligible
-from innerview.explanation._groups import random_groups, with_value
+from innerview.explanation._groups import attributes_of, random_groups, with_value
 from innerview.explanation.claims import Claim, ClaimType, Value, Verdict
 from innerview.targets.protocol import Case, Target, blocked_rows
 
@@ -169,10 +169,10 @@ def _undecided(claim: Claim, case: Case, target: Target) -> Replay:
 
 def _attribute(claim: Claim, case: Case, target: Target) -> Replay:
     attribute, value = str(claim.stated["attribute"]), str(claim.stated["value"])
-    if attribute not in target.parts.attributes:
+    if attribute not in attributes_of(case, target.parts):
         raise UntestableError(f"the parts have no attribute {attribute!r}")
     parts = tuple(dict.fromkeys(case.parts))
-    carriers = with_value(parts, target.parts, attribute, value)
+    carriers = with_value(case, target.parts, attribute, value)
     gone = _without(case, claim.parts)
     controls = random_groups(parts, claim.parts, _CONTROL_DRAWS, key="verify")
     sign = 1.0 if claim.stated["direction"] == "against" else -1.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from innerview.errors import CaseError
 from innerview.explanation._ask import BATCH_SIZE, Answer, Question, ask, first_outcomes
@@ -53,11 +54,15 @@ class Thresholds:
     budget: int | None = None
     """Most cases to score for one case and outcome. What it does not pay for stays unmeasured:
     attributes first, then sets, then the oldest parts."""
+    retries: int = 1
+    """How often a batch that the target failed to answer is asked again."""
 
     def __post_init__(self) -> None:
         for name in ("decisive_top", "sufficient_top", "max_set", "budget"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise CaseError(f"threshold {name} is {getattr(self, name)}; expected 1 or more")
+        if self.retries < 0:
+            raise CaseError(f"threshold retries is {self.retries}; expected 0 or more")
 
     def tops(self, rank: int, n_outcomes: int) -> tuple[int | None, int | None]:
         """The top an outcome of this rank must leave, and the one it must stay in.
@@ -95,25 +100,26 @@ def measure_many(
         TargetQueryError: the target failed to answer.
     """
     settings = thresholds or Thresholds()
+    ask_lists = partial(_ask_lists, target, batch_size=batch_size, retries=settings.retries)
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         chunk = pairs[start : start + _PAIRS_AT_ONCE]
         whole = [Question(case, case, outcome) for case, outcome in chunk]
         first = [[q, *_leave_one_out(q, target, settings.budget)] for q in whole]
         works = [
             _Work(question, answers, target, settings)
-            for question, answers in zip(whole, _ask_lists(target, first, batch_size), strict=True)
+            for question, answers in zip(whole, ask_lists(first), strict=True)
         ]
-        second = _ask_lists(target, [w.asked for w in works], batch_size)
+        second = ask_lists([w.asked for w in works])
         found = [w.evidence(answers) for w, answers in zip(works, second, strict=True)]
         cases = [case for case, _ in chunk]
-        yield from _with_foils(found, cases, target, settings.budget, batch_size)
+        yield from _with_foils(found, cases, target, settings, batch_size)
 
 
 def _with_foils(
     found: Sequence[Evidence],
     cases: Sequence[Case],
     target: Target,
-    budget: int | None,
+    settings: Thresholds,
     batch_size: int,
 ) -> Iterator[Evidence]:
     """The same with what would be first instead, for those that hold first place by some parts."""
@@ -121,9 +127,11 @@ def _with_foils(
         (at, case, case.without(one.necessary.parts))
         for at, (one, case) in enumerate(zip(found, cases, strict=True))
         if one.necessary is not None and one.leaves_top == one.rank == 1
-        if budget is None or one.queries < budget
+        if settings.budget is None or one.queries < settings.budget
     ]
-    firsts = first_outcomes(target, [(c, v) for _, c, v in decided], batch_size=batch_size)
+    firsts = first_outcomes(
+        target, [(c, v) for _, c, v in decided], batch_size=batch_size, retries=settings.retries
+    )
     foils = dict(zip((at for at, _, _ in decided), firsts, strict=True))
     for at, one in enumerate(found):
         if at in foils:
@@ -135,10 +143,11 @@ def _with_foils(
 
 
 def _ask_lists(
-    target: Target, lists: Sequence[Sequence[Question]], batch_size: int
+    target: Target, lists: Sequence[Sequence[Question]], *, batch_size: int, retries: int
 ) -> list[list[Answer]]:
     """Ask many lists of questions at once and hand each list its answers."""
-    answers = iter(ask(target, [q for one in lists for q in one], batch_size=batch_size))
+    flat = [q for one in lists for q in one]
+    answers = iter(ask(target, flat, batch_size=batch_size, retries=retries))
     return [[next(answers) for _ in one] for one in lists]
 
 
@@ -189,7 +198,7 @@ class _Work:
         if len(self.singles) < len(self.parts) or not draws or not limit:
             return []
         changes = {effect.parts[0]: effect.score_change for effect in self.singles}
-        shared = shared_values(self.parts, target.parts)
+        shared = shared_values(self.whole.case, target.parts)
         wanted = [group for group in shared if group.attribute == self.settings.about]
         others = [group for group in shared if group not in wanted]
         groups = stand_out(wanted, changes, limit)

@@ -26,6 +26,7 @@ class RunSettings:
     user_col: str = "user_id"
     item_col: str = "item_id"
     time_col: str | None = "timestamp"
+    rating_col: str | None = None
     title_col: str = "title"
     noun: str = "item"
     target: str = "als"

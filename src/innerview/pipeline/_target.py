@@ -39,6 +39,7 @@ def _load(settings: RunSettings, say: Say) -> Loaded:
         user_col=settings.user_col,
         item_col=settings.item_col,
         time_col=settings.time_col,
+        rating_col=settings.rating_col,
         title_col=settings.title_col,
         noun=settings.noun,
     )
@@ -105,7 +106,9 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
         user: [i for i in items if i in known and i != split.test.get(user)]
         for user, items in loaded.interactions.histories().items()
     }
-    cases = split_cases(parts, n_test=settings.n_test, seed=settings.seed)
+    cases = split_cases(
+        parts, n_test=settings.n_test, seed=settings.seed, ratings=loaded.interactions.ratings()
+    )
     write_cases(labels / "cases.parquet", cases)
     popularity = Counter(item for items in data.train.values() for item in items)
     write_json(labels / "popularity.json", dict(popularity))

@@ -39,6 +39,8 @@ _ENDINGS_AT_ONCE = 24
 """Beams that are read to their end together, beside the others; their cache is a copy."""
 _PIECE = 8
 """Tokens of an ending that are read before its beam is weighed against the answers found."""
+_MUCH_LONGER = 16
+"""Tokens that a question may have beyond twice those of another that it is read with."""
 
 
 class Constraint(Protocol):
@@ -260,16 +262,32 @@ def decode(
     """
     beams = [n_beams] * len(prompts) if isinstance(n_beams, int) else list(n_beams)
     out: list[list[Beam]] = [[] for _ in prompts]
-    order = sorted(
-        range(len(prompts)), key=lambda i: (len(prompts[i].context.ids), *_key(prompts[i]))
-    )
-    for chosen in _batches(order, beams, batch_size):
+    batches = [
+        batch
+        for alike in _alike([len(prompt.branches[0].encoded.ids) for prompt in prompts])
+        for batch in _batches(
+            sorted(alike, key=lambda i: (len(prompts[i].context.ids), *_key(prompts[i]))),
+            beams, batch_size,
+        )
+    ]  # fmt: skip
+    for chosen in batches:
         groups = [_Group(constraints[i], beams[i], [Beam()]) for i in chosen]
         _decode_batch(model, [prompts[i] for i in chosen], groups, max_new_tokens)
         for i, group in zip(chosen, groups, strict=True):
             found = sorted(group.done or group.live, key=lambda beam: -beam.score)
             out[i] = found[: beams[i]]
     return out
+
+
+def _alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Places of questions of like length together: padded to the longest of all, a few that list
+    what is to be written would cost the short ones most of their time."""
+    found: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if not found or lengths[i] > 2 * lengths[found[-1][0]] + _MUCH_LONGER:
+            found.append([])
+        found[-1].append(i)
+    return found
 
 
 def _batches(order: Sequence[int], beams: Sequence[int], most: int) -> list[list[int]]:

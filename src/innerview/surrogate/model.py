@@ -1,5 +1,9 @@
 """The surrogate's network: a frozen base, LoRA on its linear layers, projectors, a splice.
 
+Between its layers the hidden state is float32, whatever they compute in: a few of its dimensions
+are a hundred times as large as the others, and what bfloat16 rounds off those drowns the small
+numbers that a memory writes and compares (docs/experiments.md).
+
 Axes: B rows, T tokens, S slots, A answer ids, h width, V vocabulary.
 """
 
@@ -31,6 +35,7 @@ class SpliceModel(nn.Module):
         self.vectors: VectorTable | None = None
         self.reserved: Tensor | None = None
         self.task_loss: dict[str, list[float]] = {}
+        self.wide = _widen(self.causal)
 
     @property
     def causal(self) -> Any:
@@ -40,11 +45,19 @@ class SpliceModel(nn.Module):
         model = self.language_model
         return model.get_base_model() if isinstance(model, PeftModel) else model
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the layers compute in."""
+        found: torch.dtype = self.causal.get_input_embeddings().weight.dtype
+        return found
+
     def embed(
         self, input_ids: Tensor, slot_positions: Tensor, slot_kinds: Tensor, slot_rows: Tensor
     ) -> Tensor:
-        """(B, T, h) token embeddings with projected vectors in the slots."""
+        """(B, T, h) token embeddings with projected vectors in the slots, float32 where the layers
+        take it."""
         embeddings: Tensor = self.causal.get_input_embeddings()(input_ids)
+        embeddings = embeddings.float() if self.wide else embeddings
         if self.reserved is not None:
             places = self.reserved.to(embeddings)
             embeddings = embeddings - (embeddings @ places.T) @ places
@@ -64,7 +77,7 @@ class SpliceModel(nn.Module):
         # use_cache=False, or packed branches see each other through the cache.
         states: Tensor = self.causal.model(
             inputs_embeds=embeddings,
-            attention_mask=block_mask(spans) if flex else additive_mask(spans, embeddings.dtype),
+            attention_mask=block_mask(spans) if flex else additive_mask(spans, self.dtype),
             position_ids=batch["position_ids"],
             use_cache=False,
         ).last_hidden_state
@@ -101,9 +114,9 @@ class SpliceModel(nn.Module):
 
     def _autocast(self) -> torch.autocast:
         """Adapters compute in the base's dtype and keep their own digits for the optimizer."""
-        base = self.causal.get_input_embeddings().weight
+        device = self.causal.get_input_embeddings().weight.device
         return torch.autocast(
-            base.device.type, dtype=torch.bfloat16, enabled=base.dtype == torch.bfloat16
+            device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16
         )
 
     def _note(self, each: Tensor, tasks: Tensor) -> None:
@@ -116,3 +129,25 @@ class SpliceModel(nn.Module):
         device = next(self.language_model.parameters()).device
         with torch.inference_mode():
             return self.answer_logits(batch.to(device).as_dict())
+
+
+_NORMS = ["input_layernorm", "post_attention_layernorm"]
+
+
+def _widen(causal: Any) -> bool:
+    """Let each layer take a float32 hidden state: it is rounded to what the layer computes in
+    behind the norm, where no dimension is large, and what the layer says is added to it as it is.
+    Whether that can be: not where layers are built otherwise.
+    """
+    dtype = causal.get_input_embeddings().weight.dtype
+    layers = getattr(getattr(causal, "model", None), "layers", ())
+    named = ([name for name, _ in layer.named_children() if "norm" in name] for layer in layers)
+    if dtype == torch.float32 or not layers or any(names != _NORMS for names in named):
+        return False
+    norms = [getattr(layer, name) for layer in layers for name in _NORMS]
+    for norm in (*norms, causal.model.norm):
+        norm.register_forward_hook(lambda _, __, out: out.to(dtype))
+    causal.model.rotary_emb.register_forward_hook(
+        lambda _, __, both: tuple(one.to(dtype) for one in both)
+    )
+    return True

@@ -101,7 +101,7 @@ class Recall(nn.Module):
         written = out.to(weight.device, torch.float32)
 
         def add_recalled(_: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            added: Tensor = output + (recall(inputs[0]) @ written).to(output)
+            added: Tensor = output.float() + recall(inputs[0]) @ written
             return added
 
         layer.mlp.register_forward_hook(add_recalled)

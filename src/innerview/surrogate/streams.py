@@ -65,11 +65,12 @@ class Stream:
         self.hidden = model.embed(
             batch.input_ids, batch.slot_positions, batch.slot_kinds, batch.slot_rows
         )
+        self.dtype = model.dtype
         self.rotary = model.causal.model.rotary_emb(self.hidden, position_ids=batch.position_ids)
 
     def _arguments(self) -> dict[str, Any]:
         return {
-            "attention_mask": additive_mask(self.batch.attention_spans, self.hidden.dtype),
+            "attention_mask": additive_mask(self.batch.attention_spans, self.dtype),
             "position_embeddings": self.rotary,
             "position_ids": self.batch.position_ids,
         }

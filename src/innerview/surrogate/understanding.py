@@ -27,6 +27,7 @@ from innerview.targets.protocol import Target
 
 __all__ = ["Understanding"]
 
+_WEIGHED_ALIKE: tuple[tuple[Form, ...], ...] = (("behavior",), ("intention", "hybrid"))
 _EPOCHS, _BATCH, _RATE = 25, 100, 0.02
 _WEIGHT_DECAY = 1e-4
 _SAYS_SOMETHING = 0.1
@@ -55,8 +56,9 @@ class Understanding:
 
         Cross-entropy over all outcomes, with shares that fall as one over the rank; the memory's
         own weights, fitted to yes and no, tell good outcomes from bad ones but not the best from
-        the good. Each form has weights of its own: what is read off titles is less sure than what a
-        slot tells, and wants to be weighed otherwise.
+        the good. What is read off titles is less sure than what a slot tells, and wants to be
+        weighed otherwise: forms with slots share their weights, the other has its own. Steps get
+        smaller to the end, or the last few questions have too much of a say.
 
         Args:
             records: retrieval questions of training; forms that they lack keep their weights.
@@ -66,20 +68,29 @@ class Understanding:
         rows = {one: row for row, one in enumerate(self.target.outcomes.ids)}
         rng = np.random.default_rng(seed)
         learned = self.memory.weights.clone()
-        for form in sorted({r.form for r in records}):
-            own = [i for i, r in enumerate(records) if r.form == form]
-            weights = learned[FORMS.index(form)].clone().requires_grad_()
+        for alike in _WEIGHED_ALIKE:
+            forms = [form for form in alike if any(r.form == form for r in records)]
+            places = [FORMS.index(form) for form in forms]
+            own = [i for i, r in enumerate(records) if r.form in forms]
+            if not own:
+                continue
+            weights = learned[places].mean(0).requires_grad_()
             adam = torch.optim.Adam([weights], lr=_RATE)
-            for _ in range(_EPOCHS):
+            for epoch in range(_EPOCHS):
+                adam.param_groups[0]["lr"] = _RATE * (1 - epoch / _EPOCHS)
                 order = rng.permutation(own)
                 for start in range(0, len(order), _BATCH):
                     chosen = order[start : start + _BATCH]
-                    fit = _fit(weights, cases[chosen], self._outcomes(form))
-                    loss = _cross_entropy(fit, [records[i] for i in chosen], rows)
-                    loss = loss + _WEIGHT_DECAY * weights.square().sum()
+                    loss = _WEIGHT_DECAY * weights.square().sum()
+                    for form in forms:
+                        asked = [i for i in chosen if records[i].form == form]
+                        if asked:
+                            fit = _fit(weights, cases[asked], self._outcomes(form))
+                            each = _cross_entropy(fit, [records[i] for i in asked], rows)
+                            loss = loss + each * (len(asked) / len(chosen))
                     (weights.grad,) = torch.autograd.grad(loss, weights)
                     adam.step()
-            learned[FORMS.index(form)] = weights.detach()
+            learned[places] = weights.detach()
         self.memory.weights = learned
 
     def _weights(self, form: Form) -> Tensor:

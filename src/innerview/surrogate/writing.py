@@ -53,10 +53,11 @@ _SHARPNESS = (3.5, 6.0)
 _SHARPNESS_BESIDE = (3.5, 5.0, 7.0)
 """The same of those that see a case's slot as well; where there is none, all of them are there to
 tell many parts from few."""
-_FROM_PARTS, _USUAL_ENDS, _UNSEEN = 0.1, 20, 1e-5
-"""Share of a case that is read off its parts where a slot tells it too, so that its titles are
-heard as well; the number of ends of parts that get so much attention, two for each part that is
-named by title and slot; and how much each gets where a slot shall keep them from being seen."""
+_SLOT_ERROR, _USUAL_ENDS, _UNSEEN = 0.01, 20, 1e-5
+"""Share of a case's variance that its slot is held to leave open: beside it, the better parts tell
+a case, the more of it is read off them, so that titles are heard as well; the number of ends of
+parts that get that attention, two for each part that is named by title and slot; and how much each
+gets where a slot shall keep them from being seen."""
 _FAST, _PEAK = 10, 16.0
 """Rotary frequencies, fastest first, that tell the token before from all others; nats that each
 adds to its score."""
@@ -91,7 +92,8 @@ def write_memory(model: SpliceModel, batches: Sequence[Batch], *, yes: int, no: 
 
     Returns:
         The edits, to be saved and applied again, and the variance explained in the left-out
-        batches: of ``mention``, ``end``, ``case`` and ``fits``. Nothing, where the base model is
+        batches: of ``mention``, ``end``, ``parts`` (cases off their parts alone), ``case`` and
+        ``fits``. Nothing, where the base model is
         not built as the edits need, or the prompts lack mentions, cases or yes-or-no questions.
     """
     n_layers = len(model.causal.model.layers)
@@ -126,6 +128,8 @@ def _can_hold(model: SpliceModel, last: int) -> bool:
     layers, config = causal.model.layers, causal.config
     if model.projectors is None or len(layers) < last + 6:
         return False
+    if not model.wide and model.dtype != torch.float32:
+        return False  # what is written would drown in what is rounded off
     attention, mlp = layers[0].self_attn, layers[0].mlp
     return bool(
         getattr(config, "hidden_act", "") == "silu"
@@ -354,15 +358,22 @@ class _Writer:
         # Turned least by the rotary embedding: the same at any distance.
         ends, opens, slot = (heads.size // 2 - back for back in (1, 2, 3))
         slots = [s.slots(0) for s in self.streams]
-        first, *rest = [(ends, sharp, _UNSEEN) for sharp in _SHARPNESS]
-        blind = cycle([first, (opens, _LAST, _UNSEEN), *rest])
-        beside = cycle([(ends, sharp, _FROM_PARTS / _USUAL_ENDS) for sharp in _SHARPNESS_BESIDE])
+        first, *rest = _SHARPNESS
+        blind = cycle([(ends, first), (opens, _LAST), *((ends, sharp) for sharp in rest)])
+        beside = cycle([(ends, sharp) for sharp in _SHARPNESS_BESIDE])
+        sharpness: list[float] = []
         for head in range(heads.n):
-            place, sharp, share = next(blind if head < n_blind * heads.repeats else beside)
-            query = heads.q[head * heads.size :][: heads.size]
-            query[place] = flat * (sharp * heads.size**0.5)
+            place, sharp = next(blind if head < n_blind * heads.repeats else beside)
+            heads.q[head * heads.size :][: heads.size][place] = flat * (sharp * heads.size**0.5)
+            sharpness.append(sharp)
+
+        def look_at_slots(heads_that_look: range, share: float) -> None:
             # So much more, that one token that is looked for is left a share beside the slot.
-            query[slot] = flat * ((sharp - math.log(share)) * heads.size**0.5)
+            for head in heads_that_look:
+                nats = sharpness[head] - math.log(share)
+                heads.q[head * heads.size :][: heads.size][slot] = flat * (nats * heads.size**0.5)
+
+        look_at_slots(range(heads.n), _UNSEEN)
         key = torch.zeros_like(heads.k[: heads.size])
         key[ends] = self._ends_read(seen)
         key[opens] = self._telling(seen, [s.opens() for s in self.streams])
@@ -371,7 +382,10 @@ class _Writer:
         value = torch.zeros_like(key)
         value[: self.c] = before
         heads.share(key, [value] * (n_blind + 1))
-        told = self._told_by_parts(at, heads)
+        told, explained = self._told_by_parts(at, heads)
+        self.memory.explained["parts"] = explained
+        share = _SLOT_ERROR / (_SLOT_ERROR + 1 - explained)
+        look_at_slots(range(n_blind * heads.repeats, heads.n), share / _USUAL_ENDS)
         also = torch.zeros_like(key)
         also[: self.c] = told @ before + self._reading(norm, self.at.case, self.slot_unit, slots)
         heads.share(key, [*[value] * n_blind, also])
@@ -388,10 +402,10 @@ class _Writer:
         output = self.causal.get_submodule(f"{heads.name}.o_proj")
         return [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
 
-    def _told_by_parts(self, at: int, heads: Heads) -> Tensor:
+    def _told_by_parts(self, at: int, heads: Heads) -> tuple[Tensor, float]:
         """(c, c) map from the mean of what parts mean to the case that they make, where no slot
-        tells it; found by the last of some heads that are applied for as long as it takes.
-        Nothing, where a slot tells every case."""
+        tells it, and the share of variance that it explains there; found by the last of some heads
+        that are applied for as long as it takes. Nothing, where a slot tells every case."""
         names = [f"{heads.name}.{part}" for part in ("q_proj", "k_proj", "v_proj")]
         layers = [base_linear(self.causal.get_submodule(name)) for name in names]
         kept = [layer.weight.clone() for layer in layers]
@@ -409,8 +423,8 @@ class _Writer:
             wanted.append(known[untold])
         fit = Fit(spots, wanted)
         if not any(len(spots[i]) for i in fit.fitted()):
-            return pooled[0].new_zeros(self.c, self.c, dtype=torch.float32)
-        return fit.solve(pooled, ridge=1e-3).T
+            return pooled[0].new_zeros(self.c, self.c, dtype=torch.float32), 0.0
+        return fit.solve(pooled, ridge=1e-3).T, max(0.0, fit.explained())
 
     def compare(self, at: int) -> None:
         """Let a layer say how well the thing just mentioned fits the case.

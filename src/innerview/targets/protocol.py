@@ -6,8 +6,8 @@ something the target scores. In a recommender: a history of items, and a catalog
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -32,24 +32,30 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One input of the target: an id and its parts, in the order the target takes them."""
+    """One input of the target: an id and its parts, in the order the target takes them.
+
+    ``marks`` tells what a part is in this case alone, such as the user's own rating of it: by
+    attribute, the value of each part that has one. No target sees them: cases of the same parts
+    are the same.
+    """
 
     case_id: str
     parts: tuple[str, ...]
+    marks: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     def without(self, parts: Iterable[str]) -> Case:
         """The case with these parts removed."""
         gone = set(parts)
-        return Case(self.case_id, tuple([p for p in self.parts if p not in gone]))
+        return Case(self.case_id, tuple([p for p in self.parts if p not in gone]), self.marks)
 
     def last(self, n: int) -> Case:
         """The case with its last ``n`` parts: as a target sees it that looks at no more."""
-        return Case(self.case_id, self.parts[-n:])
+        return Case(self.case_id, self.parts[-n:], self.marks)
 
     def keep(self, parts: Iterable[str]) -> Case:
         """The case with only these parts left, in their order."""
         kept = set(parts)
-        return Case(self.case_id, tuple([p for p in self.parts if p in kept]))
+        return Case(self.case_id, tuple([p for p in self.parts if p in kept]), self.marks)
 
 
 @dataclass(frozen=True, slots=True)
