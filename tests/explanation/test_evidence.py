@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innerview.errors import CaseError
+from innerview.errors import CaseError, TargetQueryError
 from innerview.explanation.evidence import Evidence, Thresholds, measure, measure_many
 from innerview.explanation.grounded import claims_from
 from innerview.explanation.verify import verify_many
-from innerview.targets.protocol import Case
+from innerview.targets.protocol import Case, FloatArray
 
 from .conftest import PaperTarget, able, additive, either_or, paper_catalogue
 
@@ -181,3 +182,35 @@ def test_every_claim_read_off_the_evidence_is_verified(
     evidence = measure(case, "o0", target, thresholds=Thresholds(seed=seed, sufficient_top=3))
     checked = verify_many([(claim, case) for claim in claims_from(evidence, target)], target)
     assert [c for c in checked if c.verdict != "verified"] == []
+
+
+class FailingTarget(PaperTarget):
+    """Fails so many times at each of some batches before it answers it."""
+
+    failures: dict[int, int]
+
+    def score(self, cases: Sequence[Case]) -> FloatArray:
+        at = len(self.batches)
+        if self.failures.get(at, 0):
+            self.failures[at] -= 1
+            raise TargetQueryError("connection lost")
+        return super().score(cases)
+
+
+def test_a_batch_that_failed_is_asked_again_as_often_as_the_thresholds_say(
+    films: PaperTarget, case: Case
+) -> None:
+    def measured(failures: dict[int, int], **settings: int) -> Evidence:
+        target = FailingTarget(films.outcomes, films.parts, films.rule)
+        target.failures = failures
+        return measure(case, "o0", target, thresholds=Thresholds(**settings))
+
+    expected = measure(case, "o0", films)
+    assert measured({0: 1, 1: 1, 2: 1}) == expected
+    assert measured({1: 2}, retries=2) == expected
+    with pytest.raises(TargetQueryError, match="connection lost"):
+        measured({1: 2})
+    with pytest.raises(TargetQueryError, match="connection lost"):
+        measured({0: 1}, retries=0)
+    with pytest.raises(CaseError, match="retries is -1"):
+        Thresholds(retries=-1)

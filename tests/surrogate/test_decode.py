@@ -16,6 +16,7 @@ from innerview.surrogate.decode import (
     Free,
     OneOf,
     Sentences,
+    _alike,
     decode,
 )
 from innerview.surrogate.packing import collate, trees_of
@@ -191,6 +192,13 @@ def test_every_kind_of_constraint_decodes_the_same_alone_and_together(
             (b.tokens, b.value, b.complete) for b in other
         ]
         assert [b.score for b in one] == pytest.approx([b.score for b in other], abs=1e-4)
+
+
+def test_long_questions_are_not_read_with_short_ones() -> None:
+    # As explanations ask them: titles, judgements, and lists of what is to be written.
+    assert _alike([12, 100, 13, 23, 94, 11, 123]) == [[5, 0, 2, 3], [4, 1, 6]]
+    assert _alike([]) == []
+    assert _alike([7, 7]) == [[0, 1]]
 
 
 def test_answers_name_what_exists(surrogate: Surrogate, groups: list[list[Record]]) -> None:
