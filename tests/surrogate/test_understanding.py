@@ -128,6 +128,16 @@ def test_fits_order_outcomes_as_a_target_does_that_multiplies_whole_vectors() ->
     torch.testing.assert_close(_fit(weights, asked, told), cases @ vectors.T)
 
 
+def test_forms_with_slots_share_their_weights_and_titles_have_their_own(
+    remembering: Surrogate, groups: list[list[Record]]
+) -> None:
+    asked = [r for form in FORMS for r in _retrieval(groups, form)]
+    remembering.respondent.understanding.learn(asked)
+    behavior, intention, hybrid = remembering.memory.weights
+    assert torch.equal(intention, hybrid)
+    assert not torch.equal(intention, behavior)
+
+
 def test_what_was_learned_is_kept_with_the_memory(
     groups: list[list[Record]], tmp_path: Path
 ) -> None:

@@ -65,7 +65,8 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
     loaded = _load(settings, say)
     if given is not None and set(given.parts.ids).isdisjoint(loaded.catalogue.ids):
         raise BundleError(f"{settings.target} knows none of the {len(loaded.catalogue)} items")
-    frame = loaded.interactions.frame
+    frame = loaded.interactions.frame.select("user_id", "item_id", "timestamp")
+    ratings = loaded.interactions.ratings()
     trained_from = digest(
         {
             "data": hashlib.sha256(frame.write_csv().encode()).hexdigest(),
@@ -75,7 +76,8 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
             "seed": settings.seed,
         }
     )
-    made_from = digest([trained_from, settings.n_test])
+    # No target sees ratings: others make other cases, and no other target.
+    made_from = digest([trained_from, settings.n_test, *([ratings] if ratings else [])])
     labels = settings.out / "labels"
     trained = (out / "manifest.json").exists() and is_current(
         labels, trained_from, key="trained_from"
@@ -106,9 +108,7 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
         user: [i for i in items if i in known and i != split.test.get(user)]
         for user, items in loaded.interactions.histories().items()
     }
-    cases = split_cases(
-        parts, n_test=settings.n_test, seed=settings.seed, ratings=loaded.interactions.ratings()
-    )
+    cases = split_cases(parts, n_test=settings.n_test, seed=settings.seed, ratings=ratings)
     write_cases(labels / "cases.parquet", cases)
     popularity = Counter(item for items in data.train.values() for item in items)
     write_json(labels / "popularity.json", dict(popularity))
