@@ -36,6 +36,7 @@ def main() -> None:
     surrogate = Surrogate.load(folder, target) if with_surrogate else None
     cases = list(read_cases(options.run).test[: options.cases])
     styles = [Style(audience, length) for length, audience in product(get_args(Length), AUDIENCES)]
+    styles += [Style("customer", length, tone="warm") for length in get_args(Length)]
     if options.about:
         styles += [Style(audience, about=options.about) for audience in AUDIENCES]
     plain = Explainer(target, surrogate)(cases)
@@ -44,6 +45,7 @@ def main() -> None:
         own = Explainer(target, surrogate, style=style)(cases)
         figures = prose_figures(list(own), list(plain))
         name = f"{style.audience} {style.length}" + (" about" if style.about else "")
+        name += " warm" if style.tone == "warm" else ""
         found[name] = {
             key: figure.to_dict() if isinstance(figure, Figure) else figure
             for key, figure in figures.items()

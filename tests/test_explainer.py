@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -263,8 +263,8 @@ def test_without_a_surrogate_there_is_nobody_to_claim(explainer: Explainer) -> N
 
 def test_claims_are_the_same_in_every_style(explainer: Explainer) -> None:
     usual = explainer("c0")
-    for audience in AUDIENCES:
-        style = Style(audience, "full")
+    styles = [Style(audience, "full") for audience in AUDIENCES]
+    for style in (*styles, Style("customer", "full", tone="warm")):
         other = Explainer(explainer.target, cases=explainer.cases, style=style)("c0")
         assert other.claims == usual.claims
         assert (other.decision, other.rank, other.score) == (
@@ -273,7 +273,7 @@ def test_claims_are_the_same_in_every_style(explainer: Explainer) -> None:
             usual.score,
         )
         assert other.text != usual.text
-        assert other.provenance["style"] == {"audience": audience, "length": "full", "about": None}
+        assert other.provenance["style"] == asdict(style)
 
 
 def test_what_patience_does_not_reach_is_untestable_and_not_told(explainer: Explainer) -> None:

@@ -15,7 +15,7 @@ from innerview.cli._options import seconds
 from innerview.data.formats import DataFormat
 from innerview.data.splits import HoldOut
 from innerview.explainer import Claiming, Refuted
-from innerview.explanation.style import AUDIENCES, LENGTHS
+from innerview.explanation.style import AUDIENCES, LENGTHS, TONES
 from innerview.pipeline import RunSettings
 
 COMMANDS = [
@@ -77,6 +77,7 @@ def test_choices_are_those_of_the_rooms_that_own_them() -> None:
     assert get_args(get_args(opt.Claims)[0]) == get_args(Claiming)
     assert get_args(get_args(opt.Audience)[0]) == AUDIENCES
     assert get_args(get_args(opt.Length)[0]) == LENGTHS
+    assert get_args(get_args(opt.Tone)[0]) == TONES
 
 
 def test_defaults_are_those_of_the_pipeline() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,8 +61,8 @@ def _with(one: Explanation, style: Style | None = None, more: str = "") -> Expla
     return replace(one, text=one.text + more, provenance=wire)
 
 
-def _wire(style: Style) -> dict[str, str | None]:
-    return {"audience": style.audience, "length": style.length, "about": style.about}
+def _wire(style: Style) -> dict[str, Any]:
+    return asdict(style)
 
 
 def test_texts_of_another_style_do_not_keep_it(target: ScriptedTarget) -> None:

@@ -19,7 +19,7 @@ from innerview.explanation.render import (
     render_claim,
     wordings,
 )
-from innerview.explanation.style import AUDIENCES, LENGTHS, Audience, Length, Style
+from innerview.explanation.style import AUDIENCES, LENGTHS, Audience, Length, Style, Tone
 from innerview.explanation.wording import WAYS, plural
 
 TITLES = {
@@ -126,11 +126,13 @@ def audited(claim: CheckedClaim) -> CheckedClaim:
 
 @pytest.mark.parametrize("about", [None, "genre", "country"])
 @pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("audience", AUDIENCES)
+@pytest.mark.parametrize(
+    ("audience", "tone"), [*((a, "plain") for a in AUDIENCES), ("customer", "warm")]
+)
 def test_every_style_states_its_claims_and_nothing_stray(
-    audience: Audience, length: Length, about: str | None
+    audience: Audience, tone: Tone, length: Length, about: str | None
 ) -> None:
-    style = Style(audience, length, about)
+    style = Style(audience, length, about, tone)
     claims = [audited(c) for c in ALL]
     chosen = choose(claims, style)
     assert len(chosen) == {"line": 1, "short": 4, "full": len(ALL)}[length]
@@ -148,6 +150,7 @@ def test_every_style_states_its_claims_and_nothing_stray(
             bare = re.sub(r'"[^"]*"+', "", text.replace("1999", ""))
             if audience == "customer":
                 assert not re.search(r"\d|rank|score|top", bare.replace("stop", "")), text
+                assert bool(re.search(r"\b(you|your|yours|we|our)\b", bare)) == (tone == "warm")
             if audience == "engineer" and told and told[0].claim.type != "UNDECIDED":
                 assert "-1.250" in text
             assert text.count("queries: 7") == (len(told) if audience == "auditor" else 0)
@@ -166,6 +169,10 @@ def test_unknown_styles_are_refused() -> None:
         Style("boss")  # type: ignore[arg-type]
     with pytest.raises(CaseError, match="unknown length 'novel'"):
         Style(length="novel")  # type: ignore[arg-type]
+    with pytest.raises(CaseError, match="unknown tone 'cold'"):
+        Style(tone="cold")  # type: ignore[arg-type]
+    with pytest.raises(CaseError, match="for customers, not for auditor"):
+        Style("auditor", tone="warm")
 
 
 def test_describe_is_one_compact_line() -> None:

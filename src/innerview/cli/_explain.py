@@ -41,6 +41,7 @@ def explain(
     audience: opt.Audience = "support",
     length: opt.Length = "short",
     about: opt.About = None,
+    tone: opt.Tone = "plain",
     as_json: opt.AsJson = False,
 ) -> None:
     """Explain one case, or all test cases.
@@ -50,7 +51,7 @@ def explain(
     """
     from innerview.explanation.style import Style
 
-    how = _How(refuted, claims, Style(audience, length, about))
+    how = _How(refuted, claims, Style(audience, length, about, tone))
     if user is not None:
         _explain_one(run, user, item, how, as_json=as_json)
     elif item is not None:

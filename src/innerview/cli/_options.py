@@ -33,6 +33,7 @@ __all__ = [
     "TargetName",
     "TimeCol",
     "TitleCol",
+    "Tone",
     "UserCol",
     "seconds",
 ]
@@ -112,6 +113,10 @@ Audience = Annotated[
 Length = Annotated[
     Literal["line", "short", "full"],
     typer.Option(help="The most telling claim, up to four, or all that are verified."),
+]
+Tone = Annotated[
+    Literal["plain", "warm"],
+    typer.Option(help="warm: to customers, of their own parts and of what we would choose."),
 ]
 About = Annotated[
     str | None, typer.Option(help="An attribute to speak of first: genre.", metavar="ATTRIBUTE")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from innerview.explanation.style import Audience
+from innerview.explanation.style import Audience, Tone
 from innerview.explanation.wording import WAYS, Ways
 
 __all__ = ["ways_for"]
@@ -108,6 +108,79 @@ _CUSTOMER: Mapping[str, Ways] = {
     ),
 }
 
+_WARM: Mapping[str, Ways] = {
+    "OUTCOME first": Ways(
+        train=(
+            "{p} is our first choice for you.",
+            "For you, we would choose {p} first.",
+            "We think of {p} first when we think of you.",
+        )
+    ),
+    "OUTCOME": Ways(
+        train=("{p} is among our first choices for you.", "We would gladly offer you {p}.")
+    ),
+    "OUTCOME wide": Ways(
+        train=("{p} is not among our first choices for you.", "We have others for you before {p}.")
+    ),
+    "EVIDENCE": Ways(
+        train=(
+            "It is here for you most of all because of {p}.",
+            "{p} speaks for it most of all that you have.",
+            "Your strongest reason for it is {p}.",
+        )
+    ),
+    "EVIDENCE next": Ways(
+        train=(
+            "Another of your strongest reasons for it is {p}.",
+            "{p} is among the strongest reasons for it, too.",
+        )
+    ),
+    "NECESSARY first": Ways(
+        train=(
+            "Without {p}, we would have chosen something else first.",
+            "It needs {p}: without {that}, another {noun} would be our first choice.",
+        )
+    ),
+    "NECESSARY": Ways(
+        train=(
+            "Without {p}, it would not be among our first choices.",
+            "It needs {p}: without {that}, others would take its place.",
+        )
+    ),
+    "NECESSARY wide": Ways(train=("Without {p}, it would come later.",)),
+    "SUFFICIENT first": Ways(
+        train=(
+            "{p} alone would be reason enough for us.",
+            "Even if we knew only of {p}, we would choose it first.",
+        )
+    ),
+    "SUFFICIENT": Ways(
+        train=(
+            "{p} alone would keep it among our first choices.",
+            "Even if we knew only of {p}, it would be among our first choices.",
+        )
+    ),
+    "SUFFICIENT wide": Ways(train=("{p} alone would keep it about where it is.",)),
+    "ATTRIBUTE for": Ways(
+        train=(
+            "Your {nouns} of {attribute} {value} speak for it.",
+            "It gains from your {nouns} of {attribute} {value}.",
+        )
+    ),
+    "ATTRIBUTE against": Ways(
+        train=(
+            "Your {nouns} of {attribute} {value} speak against it.",
+            "Your {nouns} of {attribute} {value} hold it back.",
+        )
+    ),
+    "UNDECIDED": Ways(
+        train=(
+            "No single {noun} of yours decides it.",
+            "It does not rest on any single {noun} of yours.",
+        )
+    ),
+}
+
 _ENGINEER: Mapping[str, Ways] = {
     "OUTCOME": Ways(
         train=("{p} ranks {ordinal}.", "{p} is at rank {rank}.", "The rank of {p} is {rank}.")
@@ -176,10 +249,10 @@ _ENGINEER: Mapping[str, Ways] = {
 
 
 @cache
-def ways_for(audience: Audience) -> Mapping[str, Ways]:
+def ways_for(audience: Audience, tone: Tone = "plain") -> Mapping[str, Ways]:
     """The ways to put each kind of sentence to an audience."""
     if audience == "customer":
-        return _CUSTOMER
+        return _WARM if tone == "warm" else _CUSTOMER
     if audience == "engineer":
         return _ENGINEER
     if audience == "auditor":

@@ -12,7 +12,7 @@ from zlib import crc32
 from innerview.explanation.audiences import ways_for
 from innerview.explanation.claims import CheckedClaim, Claim, said_by
 from innerview.explanation.prose import ProseCheck, TitleIndex, check_prose, signed
-from innerview.explanation.style import Audience, Style
+from innerview.explanation.style import Audience, Style, Tone
 from innerview.explanation.wording import ANSWERS, STATEMENTS, Split, Ways, plural
 
 __all__ = [
@@ -100,6 +100,7 @@ def render(
                 noun=noun,
                 brief=_told_next(checked, chosen),
                 audience=style.audience,
+                tone=style.tone,
             )
         )
     return " ".join([*sentences, *_silences(chosen, style, noun)])
@@ -109,7 +110,7 @@ def _openings(
     style: Style, split: Split, *, outcome: str, rank: int, titles: Mapping[str, str]
 ) -> list[str]:
     """All the ways to name the outcome with its rank."""
-    known = ways_for(style.audience)
+    known = ways_for(style.audience, style.tone)
     kind = _for_top("OUTCOME", rank, known)
     fields = {"p": _quoted([outcome], titles), "rank": rank, "ordinal": _ordinal(rank)}
     return [way.format(**fields) for way in _ways(known, kind, split)]
@@ -143,15 +144,17 @@ def wordings(
     ways = [tuple(_openings(style, "train", outcome=outcome, rank=rank, titles=titles))]
     for checked in chosen:
         brief = _told_next(checked, chosen)
-        told = _ways(ways_for(style.audience), _kind(checked, style.audience, brief=brief), "train")
+        known = ways_for(style.audience, style.tone)
+        told = _ways(known, _kind(checked, known, brief=brief), "train")
         ways.append(
             tuple(
                 render_claim(
-                    checked, titles, variant=v, noun=noun, brief=brief, audience=style.audience
+                    checked, titles, variant=v, noun=noun, brief=brief,
+                    audience=style.audience, tone=style.tone,
                 )
                 for v in range(len(told))
             )
-        )
+        )  # fmt: skip
     return ways + [(said,) for said in _silences(chosen, style, noun)]
 
 
@@ -164,6 +167,7 @@ def render_claim(
     noun: str = "item",
     brief: bool = False,
     audience: Audience = "support",
+    tone: Tone = "plain",
 ) -> str:
     """One sentence for one claim, with what was measured.
 
@@ -177,18 +181,20 @@ def render_claim(
         noun: what one part is called.
         brief: leave the effect of a strongest part to another sentence.
         audience: for whom.
+        tone: in which.
     """
     if checked.verdict != "verified":
         return statement(checked.claim, titles, noun=noun)
-    key = _kind(checked, audience, brief=brief)
-    ways = [ANSWERS[key]] if key in ANSWERS else _ways(ways_for(audience), key, split)
+    known = ways_for(audience, tone)
+    key = _kind(checked, known, brief=brief)
+    ways = [ANSWERS[key]] if key in ANSWERS else _ways(known, key, split)
     way = ways[variant % len(ways)]
     return way.format(**_fields(checked.claim, titles, noun), **_measured(checked))
 
 
-def _kind(checked: CheckedClaim, audience: Audience, *, brief: bool) -> str:
-    """Which kind of sentence a claim needs for an audience."""
-    key, known = _key(checked.claim), ways_for(audience)
+def _kind(checked: CheckedClaim, known: Mapping[str, Ways], *, brief: bool) -> str:
+    """Which of the known kinds of sentence a claim needs."""
+    key = _key(checked.claim)
     if brief and f"{key} brief" in known:
         return f"{key} brief"
     stated = checked.claim.stated
