@@ -196,10 +196,14 @@ def _generated(
             "length_penalty": 0.0,  # the sum of log-probabilities, as ours
             "prefix_allowed_tokens_fn": _allowed(constraints, end),
         }
-    out = surrogate.model.causal.generate(
+    causal, prepared = surrogate.model.causal, surrogate.model.prepared
+    # What generate chooses it embeds by itself.
+    hook = causal.get_input_embeddings().register_forward_hook(lambda _, __, out: prepared(out))
+    out = causal.generate(
         inputs_embeds=embeddings, attention_mask=attention, do_sample=False,
         max_new_tokens=asking.max_new_tokens, eos_token_id=end, pad_token_id=end, **options,
     )  # fmt: skip
+    hook.remove()
     if asking.what != "retrieval":
         return [_until(row, end) for row in out.tolist()]
     found: list[list[Any]] = []

@@ -52,3 +52,14 @@ def test_layers_of_another_build_are_left_as_they_are() -> None:
     embeddings = model.embed(torch.tensor([[3, 4]]), *(torch.zeros(0, 2, dtype=torch.int64),) * 3)
     assert embeddings.dtype == torch.bfloat16
     assert _states(model, embeddings).isfinite().all()
+
+
+def test_reserved_places_are_empty_in_embeddings_however_often_they_are_prepared() -> None:
+    model = SpliceModel(tiny_base().model.to(torch.bfloat16), None)
+    random = torch.randn(32, 5, generator=torch.Generator().manual_seed(0))
+    model.reserved = torch.linalg.qr(random).Q.T
+    plain = model.causal.get_input_embeddings()(torch.arange(9)[None])
+    once = model.prepared(plain)
+    assert torch.allclose(model.prepared(once), once, atol=1e-6)
+    assert (once @ model.reserved.T).abs().max() < 1e-6
+    assert (plain.float() @ model.reserved.T).abs().max() > 0.1

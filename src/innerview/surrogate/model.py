@@ -56,16 +56,21 @@ class SpliceModel(nn.Module):
     ) -> Tensor:
         """(B, T, h) token embeddings with projected vectors in the slots, float32 where the layers
         take it."""
-        embeddings: Tensor = self.causal.get_input_embeddings()(input_ids)
-        embeddings = embeddings.float() if self.wide else embeddings
-        if self.reserved is not None:
-            places = self.reserved.to(embeddings)
-            embeddings = embeddings - (embeddings @ places.T) @ places
+        embeddings = self.prepared(self.causal.get_input_embeddings()(input_ids))
         if not len(slot_positions):
             return embeddings
         assert self.vectors is not None and self.projectors is not None
         vectors = self.vectors.gather(slot_kinds.cpu(), slot_rows.cpu()).to(embeddings.device)
         return splice(embeddings, slot_positions, self.projectors(vectors, slot_kinds))
+
+    def prepared(self, embeddings: Tensor) -> Tensor:
+        """(B, T, h) token embeddings without what they have in places that a memory keeps for
+        itself, float32 where the layers take it; a second time changes nothing."""
+        embeddings = embeddings.float() if self.wide else embeddings
+        if self.reserved is None:
+            return embeddings
+        places = self.reserved.to(embeddings)
+        return embeddings - (embeddings @ places.T) @ places
 
     def hidden(self, batch: Mapping[str, Tensor]) -> Tensor:
         """(B, T, h) last hidden states of a packed batch."""
