@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from innerview.errors import CaseError, TargetQueryError
 from innerview.explanation.gradients import integrated_gradients
-from innerview.targets.protocol import Case
+from innerview.targets.protocol import Case, FloatArray
 from innerview.testing.fakes import ScriptedTarget
 
 WEIGHTS = np.array([[0, 2, -1], [1, 0, 3], [0.5, 4, 0]], dtype=np.float32)
@@ -41,8 +43,9 @@ def test_of_a_linear_module_they_are_the_weights_and_sum_to_the_score() -> None:
 
 def test_of_a_curved_module_they_share_the_score_and_say_what_is_lacking() -> None:
     class Squared(ScriptedTarget):
-        def score(self, cases):  # type: ignore[no-untyped-def]
-            return (super().score(cases) - 0.5) ** 2 + 0.5
+        def score(self, cases: Sequence[Case]) -> FloatArray:
+            squared: FloatArray = (super().score(cases) - 0.5) ** 2 + np.float32(0.5)
+            return squared
 
     curved = Squared(WEIGHTS, bias=[0.5, 0.5, 0.5])
     found = integrated_gradients(CASE, "i1", curved, Sum(power=2).eval(), steps=200)

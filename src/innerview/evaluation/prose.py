@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
 from innerview.explanation.claims import CheckedClaim
 from innerview.explanation.explanation import Explanation
-from innerview.explanation.prose import check_prose
+from innerview.explanation.prose import SENTENCE, check_prose
 from innerview.explanation.render import choose
 from innerview.explanation.style import Style
 
 __all__ = ["keeps_style", "prose_figures"]
 
 _QUOTED = re.compile(r'"[^"]*"')
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _WORD = re.compile(r"\w+|[.,:;]")
 _CHANGE = re.compile(r"[-+]\d")
 _OPENING = 4
@@ -36,7 +35,7 @@ def keeps_style(explanation: Explanation) -> bool:
     )  # fmt: skip
     for value in sorted({str(c.claim.stated.get("value", "")) for c in own} - {""}, key=len)[::-1]:
         text = text.replace(value, "X")
-    sentences = _SENTENCE.split(_QUOTED.sub("T", text))
+    sentences = SENTENCE.split(_QUOTED.sub("T", text))
     claiming = sentences[1:]
     if style.about is not None and claiming and claiming[-1].startswith("Nothing about"):
         claiming = claiming[:-1]

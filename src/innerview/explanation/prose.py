@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from innerview.explanation._titles import TitleIndex
 from innerview.explanation.claims import CheckedClaim
 
-__all__ = ["ProseCheck", "TitleIndex", "check_prose", "signed"]
+__all__ = ["SENTENCE", "ProseCheck", "TitleIndex", "check_prose", "signed"]
 
 _QUOTED = re.compile(r'"([^"]*)"')
 _NUMBER = re.compile(r"(?<![\w.])[-−+]?\d+(?:[.,]\d+)*")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+SENTENCE = re.compile(r"(?<=[.!?])\s+")
+"""Where one sentence ends and the next begins, outside of titles."""
 
 # Words by which a sentence states a claim of the type; the parts it names must be there too.
 _CUES: Mapping[str, re.Pattern[str]] = {
@@ -102,7 +103,7 @@ def check_prose(
     unsupported: list[str] = []
     stated: set[int] = set()
     before: list[int] = []
-    for sentence in _SENTENCE.split(masked.text):
+    for sentence in SENTENCE.split(masked.text):
         numbers = _NUMBER.findall(sentence)
         cited = [n for n, c in enumerate(claims) if masked.cites(sentence, c)] or before
         allowed = {str(rank)}.union(*(_numbers(claims[n]) for n in cited))
