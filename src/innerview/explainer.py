@@ -464,6 +464,7 @@ class Explainer:
             titles=draft.titles,
             noun=self.target.outcomes.noun,
             style=self.style,
+            variant=_variant(draft),
         )
 
     def _states_exactly(self, draft: _Draft, text: str) -> bool:
@@ -485,7 +486,7 @@ class Explainer:
             rank=draft.rank,
             titles=draft.titles,
             noun=self.target.outcomes.noun,
-            variant=int(case_seed(0, draft.case, "render").integers(2**31)),
+            variant=_variant(draft),
             style=self.style,
         )
 
@@ -528,6 +529,11 @@ class Explainer:
             noun=outcomes.noun,
             answerer=self.ask,
         )
+
+
+def _variant(draft: _Draft) -> int:
+    """Which paraphrases a case gets."""
+    return int(case_seed(0, draft.case, "render").integers(2**31))
 
 
 def _new(reasons: Sequence[CheckedClaim], told: Sequence[CheckedClaim]) -> list[CheckedClaim]:

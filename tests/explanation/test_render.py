@@ -272,3 +272,44 @@ def test_wordings_hold_what_render_says() -> None:
         text = render(claims, outcome="o", rank=1, titles=TITLES, noun="film", variant=variant)
         said = [next(w for w in sentence if w in text) for sentence in ways]
         assert " ".join(said) == text
+
+
+def test_a_variant_offers_half_of_the_ways_and_all_over_many() -> None:
+    claims = [EVIDENCE, NECESSARY, SUFFICIENT, GENRE]
+    ways = wordings(claims, outcome="o", rank=1, titles=TITLES, noun="film")
+    offered = [
+        wordings(claims, outcome="o", rank=1, titles=TITLES, noun="film", variant=variant)
+        for variant in range(60)
+    ]
+    for at, own in enumerate(ways):
+        assert all(len(some[at]) == (len(own) + 1) // 2 for some in offered)
+        assert {way for some in offered for way in some[at]} == set(own)
+        assert len({some[at] for some in offered}) == len(own)
+
+
+def unmoved(claim: CheckedClaim) -> CheckedClaim:
+    """As it would be, had the rank not changed."""
+    before = claim.measured["rank_before"]
+    return CheckedClaim(claim.claim, "verified", {**claim.measured, "rank_after": before})
+
+
+def test_no_sentence_says_twice_that_nothing_moves() -> None:
+    undecided = next(c for c in ALL if c.claim.type == "UNDECIDED")
+    claims = [unmoved(EVIDENCE), unmoved(SECOND), undecided, unmoved(SUFFICIENT)]
+    for split in ("train", "held_out"):
+        for variant in range(12):
+            text = render(
+                claims, outcome="o", rank=1, titles=TITLES, noun="film", variant=variant,
+                split=split,
+            )  # fmt: skip
+            assert check(text, claims).complete, text
+            assert "stays at rank 1" not in text.replace("enough: it stays at rank 1", "")
+            assert "top 10" not in text
+
+
+def test_those_told_ranks_alone_hear_of_an_unmoved_group_last() -> None:
+    claims = [EVIDENCE, SECOND, NECESSARY, SUFFICIENT, unmoved(GENRE)]
+    assert GENRE.claim not in [c.claim for c in choose(claims)]
+    assert GENRE.claim in [c.claim for c in choose(claims, Style(about="genre"))]
+    assert GENRE.claim in [c.claim for c in choose(claims, Style("engineer"))]
+    assert GENRE.claim in [c.claim for c in choose(claims, Style(length="full"))]

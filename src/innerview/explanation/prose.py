@@ -34,6 +34,8 @@ _CUES: Mapping[str, re.Pattern[str]] = {
     ),
     "UNDECIDED": re.compile(r"\b(single|no one|any one|whichever)\b", re.I),
 }
+_RANK_BEFORE = re.compile(r"\bfrom rank (\d+)", re.I)
+_RANK_AFTER = re.compile(r"(?<!from )\brank (\d+)", re.I)
 _AGAINST = re.compile(r"\bagainst\b", re.I)
 
 
@@ -194,7 +196,9 @@ class _Masked:
         if not _CUES[key].search(sentence):
             return False
         if self.ranked and top is not None and not _says_top(sentence, top):
-            return False
+            # What is kept at a place within the top is kept in the top.
+            if key != "SUFFICIENT" or not _RANK_AFTER.search(sentence):
+                return False
         named = {key for key, mark in self._mark_of.items() if mark in sentence}
         own = {"id " + part for part in claim.parts}
         about = {key for key in named if key.startswith("id ")} - {"id " + self.outcome}
@@ -222,8 +226,8 @@ def _right_ranks(sentence: str, checked: CheckedClaim) -> bool:
     A rank may also be the one before, where the sentence says so ("from rank 1").
     """
     measured = checked.measured
-    before = [int(n) for n in re.findall(r"\bfrom rank (\d+)", sentence, re.I)]
-    after = [int(n) for n in re.findall(r"(?<!from )\brank (\d+)", sentence, re.I)]
+    before = [int(n) for n in _RANK_BEFORE.findall(sentence)]
+    after = [int(n) for n in _RANK_AFTER.findall(sentence)]
     return set(before) <= {measured.get("rank_before")} and set(after) <= {
         measured.get("rank_after")
     }

@@ -45,16 +45,26 @@ _FIRST_CHOICES = 10
 def choose(claims: Sequence[CheckedClaim], style: Style = _SHORT) -> list[CheckedClaim]:
     """The verified claims that prose states, in the order given: what the style is about, one
     EVIDENCE, then the other types, then what is left, as many as its length allows. A line has the
-    most telling one."""
+    most telling one. Groups that move no rank come last for those who are told ranks alone."""
     verified = [c for c in claims if c.verdict == "verified" and c.claim.type in _IN_PROSE]
+    mute = [c for c in verified if style.audience == "support" and _moves_nothing(c)]
+    telling = [c for c in verified if not any(c is other for other in mute)]
     kinds = _IN_PROSE if style.length != "line" else (*_WANTED[:2], "EVIDENCE", *_WANTED[2:])
-    wanted = [next((c for c in verified if c.claim.type == kind), None) for kind in kinds]
+    wanted = [next((c for c in telling if c.claim.type == kind), None) for kind in kinds]
     ordered = [c for c in verified if _is_about(c, style)]
-    for one in (*wanted, *verified):
+    for one in (*wanted, *telling, *mute):
         if one is not None and not any(one is other for other in ordered):
             ordered.append(one)
     kept = ordered[: style.n_claims]
     return [c for c in verified if any(c is other for other in kept)]
+
+
+def _moves_nothing(checked: CheckedClaim) -> bool:
+    """Whether a group of parts changes the score and not the rank."""
+    measured = checked.measured
+    return checked.claim.type == "ATTRIBUTE" and (
+        measured.get("rank_after") == measured.get("rank_before")
+    )
 
 
 def _is_about(checked: CheckedClaim, style: Style) -> bool:
@@ -134,8 +144,11 @@ def wordings(
     titles: Mapping[str, str],
     noun: str = "item",
     style: Style = _SHORT,
+    variant: int | None = None,
 ) -> list[tuple[str, ...]]:
-    """For every sentence of ``render`` in turn, all the ways to put it (those of training).
+    """For every sentence of ``render`` in turn, the ways to put it (those of training).
+
+    With a ``variant``, half of them, drawn by it: whoever chooses among all has favourites.
 
     Raises:
         KeyError: a title is missing.
@@ -155,7 +168,15 @@ def wordings(
                 for v in range(len(told))
             )
         )  # fmt: skip
+    if variant is not None:
+        ways = [_half(own, _mix(variant, f"half {at}")) for at, own in enumerate(ways)]
     return ways + [(said,) for said in _silences(chosen, style, noun)]
+
+
+def _half(ways: Sequence[str], number: int) -> tuple[str, ...]:
+    """Half of some ways, rounded up, from one of them on."""
+    first = number % len(ways)
+    return tuple([*ways[first:], *ways[:first]][: (len(ways) + 1) // 2])
 
 
 def render_claim(
@@ -197,6 +218,10 @@ def _kind(checked: CheckedClaim, known: Mapping[str, Ways], *, brief: bool) -> s
     key = _key(checked.claim)
     if brief and f"{key} brief" in known:
         return f"{key} brief"
+    measured = checked.measured
+    unmoved = f"{key} unmoved"
+    if unmoved in known and measured.get("rank_after") == measured.get("rank_before"):
+        return unmoved
     stated = checked.claim.stated
     top = stated.get("leaves_top", stated.get("stays_in_top"))
     return _for_top(key, top, known) if isinstance(top, int) else key
@@ -325,9 +350,16 @@ def _move(checked: CheckedClaim) -> str:
 
 
 def _told_next(checked: CheckedClaim, chosen: Sequence[CheckedClaim]) -> bool:
-    """Whether a NECESSARY claim on the same part tells the effect of its removal anyway."""
-    return checked.claim.type == "EVIDENCE" and any(
-        c.claim.type == "NECESSARY" and c.claim.parts == checked.claim.parts for c in chosen
+    """Whether another claim tells the effect of a part's removal anyway: NECESSARY on the same
+    part, or UNDECIDED where the place is kept."""
+    if checked.claim.type != "EVIDENCE":
+        return False
+    measured = checked.measured
+    unmoved = measured.get("rank_after") == measured.get("rank_before")
+    return any(
+        (c.claim.type == "NECESSARY" and c.claim.parts == checked.claim.parts)
+        or (c.claim.type == "UNDECIDED" and unmoved)
+        for c in chosen
     )
 
 

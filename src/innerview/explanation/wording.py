@@ -82,6 +82,16 @@ WAYS: Mapping[str, Ways] = {
             "{p} lifts it {place} most: once that is dropped, it {move}.",
         ),
     ),
+    "EVIDENCE next brief": Ways(
+        train=(
+            "The {place} strongest support is {p}.",
+            "{p} speaks for it {place} most.",
+            "{p} counts {place} most for it.",
+            "It leans {place} most on {p}.",
+            "The {place} strongest reason is {p}.",
+        ),
+        held_out=("The {place} greatest help is {p}.", "{p} lifts it {place} most."),
+    ),
     "NECESSARY": Ways(
         train=(
             "Without {p}, it leaves {top} and falls to rank {after}.",
@@ -102,12 +112,27 @@ WAYS: Mapping[str, Ways] = {
             "With {p} alone, it is still {in_top}, at rank {after}.",
             "Just {p} would be enough to keep it {in_top}, at rank {after}.",
             "Keep nothing but {p} and it is still {in_top}, at rank {after}.",
-            "On {p} alone, it holds rank {after}, still {in_top}.",
+            "On {p} alone, it would hold rank {after}, still {in_top}.",
             "Only {p} would be enough: it stays {in_top}, at rank {after}.",
         ),
         held_out=(
             "Even with nothing left but {p}, it keeps its place {in_top}, at rank {after}.",
             "It takes no more than {p} to keep it {in_top}, at rank {after}.",
+        ),
+    ),
+    # The same where it does not even lose its place.
+    "SUFFICIENT unmoved": Ways(
+        train=(
+            "With only {p} left, it still holds rank {after}.",
+            "With {p} alone, it is still at rank {after}.",
+            "Just {p} would be enough to keep it at rank {after}.",
+            "Keep nothing but {p} and it is still at rank {after}.",
+            "On {p} alone, it holds rank {after}.",
+            "Only {p} would be enough: it stays at rank {after}.",
+        ),
+        held_out=(
+            "Even with nothing left but {p}, it keeps rank {after}.",
+            "It takes no more than {p} to keep it at rank {after}.",
         ),
     ),
     "ATTRIBUTE for": Ways(

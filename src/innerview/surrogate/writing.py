@@ -53,7 +53,7 @@ _SHARPNESS = (3.5, 6.0)
 _SHARPNESS_BESIDE = (3.5, 5.0, 7.0)
 """The same of those that see a case's slot as well; where there is none, all of them are there to
 tell many parts from few."""
-_SLOT_ERROR, _USUAL_ENDS, _UNSEEN = 0.025, 20, 1e-5
+_SLOT_ERROR, _USUAL_ENDS, _UNSEEN = 0.01, 20, 1e-5
 """Share of a case's variance that its slot is held to leave open: beside it, the better parts tell
 a case, the more of it is read off them, so that titles are heard as well; the number of ends of
 parts that get that attention, two for each part that is named by title and slot; and how much each
