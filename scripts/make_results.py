@@ -42,6 +42,8 @@ EXPLAINERS = {
     "surrogate_hybrid": "surrogate unasked, both",
     "free_prose": "surrogate, free prose",
     "shapley": "Shapley values",
+    "lime": "LIME",
+    "boosted_trees": "boosted trees",
     "leave_one_out": "leaving one out: the ceiling",
     "similarity": "similarity of vectors",
     "plausible": "shared attributes",

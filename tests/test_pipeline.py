@@ -15,6 +15,8 @@ from innerview.errors import BundleError, RunError
 from innerview.evaluation._tables import METHODS
 from innerview.evaluation.channels import CHANGES
 from innerview.evaluation.results import read_metrics
+from innerview.explanation._ask import first_outcomes
+from innerview.explanation.evidence import measure_many
 from innerview.pipeline import (
     Event,
     _evidence,
@@ -251,13 +253,15 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     path = fidelity(settings.out, lambda event: None, n_cases=25, shapley_budget=300)
     found = read_metrics(path)
     tree = found["fidelity"]
-    assert set(tree) >= {"grounded", "leave_one_out", "shapley", "similarity", "random",
-                         "popularity", "control_permuted_target", "control_shuffled"}  # fmt: skip
+    assert set(tree) >= {"grounded", "leave_one_out", "shapley", "lime", "boosted_trees",
+                         "similarity", "random", "popularity", "control_permuted_target",
+                         "control_shuffled"}  # fmt: skip
     assert "plausible" not in tree, "the items have no attributes"
     assert tree["leave_one_out"]["deletion_skill"].value == pytest.approx(1.0)
     assert tree["grounded"]["verified_share"].value == 1.0
     assert found["meta"]["n_cases"] == 25
     assert found["meta"]["cost"]["grounded"]["queries"] > 10
+    assert found["meta"]["cost"]["lime"]["queries"] > 5
     report(settings.out, lambda event: None)
     assert "insertion" in (settings.out / "report" / "index.html").read_text()
     path.unlink()
@@ -266,3 +270,30 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     with pytest.raises(RunError, match="no figure can be believed: control_permuted_target has a"):
         fidelity(settings.out, lambda event: None, n_cases=25, shapley_budget=300)
     assert not path.exists()
+
+
+def test_somebody_elses_explanations_are_measured_beside_ours(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    _start(settings)
+    target = load_bundle(settings.out / "target")
+    cases = [case.last(16) for case in read_cases(settings.out).train]
+    cases = [case for case in cases if len(set(case.parts)) > 1][:40]
+    firsts = first_outcomes(target, [(case, case) for case in cases])
+    found = measure_many(list(zip(cases, firsts, strict=True)), target)
+    best = [{"case_id": e.case_id, "reasons": [p.part for p in e.strongest()]} for e in found]
+    worst = [{**line, "reasons": line["reasons"][::-1], "text": "It is good."} for line in best]
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("best", "worst", "one")}
+    for name, lines in (("best", best), ("worst", worst), ("one", best[:1])):
+        files[name].write_text("".join(json.dumps(line) + "\n" for line in lines))
+    given = {name: files[name] for name in ("best", "worst")}
+    path = fidelity(settings.out, lambda e: None, n_cases=25, shapley_budget=300, given=given)
+    tree = read_metrics(path)["fidelity"]
+    assert tree["best"]["deletion_skill"].value == pytest.approx(1.0)
+    assert tree["worst"]["deletion_skill"].value < 0.0
+    assert tree["worst"]["repeated"].value == 1.0 and "repeated" not in tree["best"]
+    with pytest.raises(RunError, match="one: one explanation; two or more"):
+        fidelity(
+            settings.out, lambda e: None, n_cases=25, shapley_budget=300,
+            given={"one": files["one"]},
+        )  # fmt: skip

@@ -12,7 +12,8 @@ from innerview.alignment.records import FORMS, Record
 from innerview.alignment.tasks import Asker
 from innerview.surrogate.answering import Respondent
 from innerview.surrogate.surrogate import Surrogate
-from innerview.surrogate.understanding import Understanding, _cross_entropy, _fit
+from innerview.surrogate.understanding import Understanding, _fit, _Wanted
+from innerview.targets.protocol import Case
 
 from .test_memory import _deep, _records, _rows
 from .test_memory import _fit as write
@@ -40,10 +41,11 @@ def test_learning_to_compare_puts_the_targets_first_outcomes_further_ahead(
     asked = _retrieval(groups, "intention")
     reader = remembering.respondent.understanding
 
+    wanted = _Wanted.of(asked, remembering.target, 0.5, None)
+
     def loss() -> float:
-        rows = {one: row for row, one in enumerate(remembering.target.outcomes.ids)}
         fit = torch.cat([reader._fits(c[None], "intention") for c in reader._cases(asked)])
-        return float(_cross_entropy(fit, asked, rows))
+        return float(wanted.loss(fit, range(len(asked))))
 
     kept = remembering.memory.weights
     before = loss()
@@ -107,25 +109,80 @@ def test_titles_that_mean_nothing_are_not_looked_up(remembering: Surrogate, says
 def test_fits_leave_out_what_depends_on_the_case_alone() -> None:
     generator = torch.Generator().manual_seed(0)
     cases, outcomes = torch.randn(3, 4, generator=generator), torch.randn(5, 4, generator=generator)
-    products, linear, growth, own = torch.randn(4, 4, generator=generator)
+    products, linear, growth, own, of_case = torch.randn(5, 4, generator=generator)
     bilinear = torch.einsum("nk,ok,k->no", cases, outcomes, products) + outcomes @ linear
+    bilinear = bilinear + (cases @ of_case + 0.3)[:, None]
     wanted = bilinear * torch.exp(outcomes @ growth) + outcomes @ own
-    weights = torch.cat([products, linear, growth, own])
+    weights = torch.cat([products, linear, growth, own, of_case, torch.tensor([0.3])])
     torch.testing.assert_close(_fit(weights, cases, outcomes), wanted)
 
 
 def test_fits_order_outcomes_as_a_target_does_that_multiplies_whole_vectors() -> None:
     generator = torch.Generator().manual_seed(0)
-    vectors = torch.randn(40, 4, generator=generator)
+    vectors = torch.randn(40, 4, generator=generator) + 0.5
     cases = torch.randn(7, 4, generator=generator)
     lengths = vectors.norm(dim=1, keepdim=True)
-    told = torch.cat([vectors / lengths, lengths.log()], dim=1)  # as projectors tell it
-    products, nothing = torch.ones(5), torch.zeros(5)
-    products[4] = 0
-    growth = torch.tensor([0.0, 0, 0, 0, 1])
-    weights = torch.cat([products, nothing, growth, nothing])
+    augmented = torch.cat([vectors / lengths, lengths.log()], dim=1)
+    center, scale = augmented.mean(0), augmented.std(0)
+    told = (augmented - center) / scale  # as projectors tell it
+    nothing, one = torch.zeros(5), torch.tensor([0.0, 0, 0, 0, 1])
+    products = torch.cat([scale[:4], torch.zeros(1)])
+    of_case = torch.cat([center[:4], torch.zeros(1)])
+    weights = torch.cat([products, nothing, one * scale[4], nothing, of_case, torch.zeros(1)])
     asked = torch.cat([cases, torch.zeros(7, 1)], dim=1)
-    torch.testing.assert_close(_fit(weights, asked, told), cases @ vectors.T)
+    # But for a factor that all outcomes share.
+    torch.testing.assert_close(
+        _fit(weights, asked, told) * center[4].exp(), cases @ vectors.T, rtol=1e-4, atol=1e-4
+    )
+
+
+def _questions(groups: list[list[Record]]) -> list[Record]:
+    return _retrieval(groups, "intention")[:20]
+
+
+def test_what_is_wanted_are_the_targets_scores_as_shares(
+    remembering: Surrogate, groups: list[list[Record]]
+) -> None:
+    asked, target = _questions(groups), remembering.target
+    wanted = _Wanted.of(asked, target, 0.5, None)
+    torch.testing.assert_close(wanted.shares.sum(1), torch.ones(len(asked)))
+    for record, rows, shares in zip(asked, wanted.rows, wanted.shares, strict=True):
+        order = [target.outcomes.ids[row] for row in rows[shares > 0].tolist()]
+        assert order[: len(record.label["top"])] == list(record.label["top"])
+        assert not set(order) & set(record.parts[: record.visible])
+        scores = target.score([Case("c", record.parts[: record.visible])])[0]
+        first, second = (float(scores[row]) for row in rows[:2])
+        nats = (first - second) / (0.5 * float(scores.std(ddof=1)))
+        assert float((shares[0] / shares[1]).log()) == pytest.approx(nats, abs=1e-3)
+
+
+def test_what_is_not_taught_stays_out_of_it(
+    remembering: Surrogate, groups: list[list[Record]]
+) -> None:
+    asked, ids = _questions(groups), remembering.target.outcomes.ids
+    taught = set(ids[: len(ids) // 2])
+    wanted = _Wanted.of(asked, remembering.target, 0.5, taught)
+    named = {ids[row] for row in wanted.rows[wanted.shares > 0].tolist()}
+    assert named <= taught
+    fit = torch.randn(len(asked), len(ids), generator=torch.Generator().manual_seed(0))
+    loss = wanted.loss(fit, range(len(asked)))
+    fit[:, len(ids) // 2 :] += 100.0
+    torch.testing.assert_close(wanted.loss(fit, range(len(asked))), loss)
+
+
+def test_a_target_that_scores_no_shortened_case_teaches_by_its_lists(
+    remembering: Surrogate, groups: list[list[Record]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, target = _questions(groups), remembering.target
+    fixed = replace(target.capabilities, rescoring=False)
+    monkeypatch.setattr(type(target), "capabilities", property(lambda _: fixed))
+    wanted = _Wanted.of(asked, target, 0.5, None)
+    for record, rows, shares in zip(asked, wanted.rows, wanted.shares, strict=True):
+        top = list(record.label["top"])
+        assert [target.outcomes.ids[row] for row in rows[: len(top)].tolist()] == top
+        expected = 1 / torch.arange(1, len(top) + 1)
+        torch.testing.assert_close(shares[: len(top)], expected / expected.sum())
+        assert float(shares[len(top) :].sum()) == 0.0
 
 
 def test_forms_with_slots_share_their_weights_and_titles_have_their_own(
@@ -146,7 +203,7 @@ def test_what_was_learned_is_kept_with_the_memory(
     one.memorize(_rows(one, groups), kept=kept, compared=asked)
     other.memorize(_rows(other, groups), kept=kept, compared=asked)
     assert torch.equal(one.memory.weights, other.memory.weights)
-    assert one.memory.weights.shape == (len(FORMS), 4 * (len(one.memory.places) // 4))
+    assert one.memory.weights.shape == (len(FORMS), 5 * (len(one.memory.places) // 4) + 1)
 
 
 def test_the_strongest_part_is_the_one_without_which_the_outcome_fits_worst(

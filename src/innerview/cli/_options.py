@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -142,3 +143,18 @@ def seconds(duration: str) -> float:
     if not 0 < total < float("inf"):
         raise typer.BadParameter(f"{duration!r} is no duration; write 90s, 25m or 1h30m")
     return total
+
+
+def named_files(paths: Sequence[Path]) -> dict[str, Path]:
+    """Files by the names that their figures get: ``given_`` and the file's name without ending.
+
+    Raises:
+        typer.BadParameter: two would get the same.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = f"given_{path.stem}"
+        if name in found:
+            raise typer.BadParameter(f"{found[name]} and {path} have one name; rename one of them")
+        found[name] = path
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["show_run"]
+__all__ = ["show_fidelity", "show_run"]
 
 _FILES = {
     "report": "report/index.html",
@@ -39,3 +39,18 @@ def _show_example(folder: Path) -> None:
         for one in Explanations.from_jsonl(shard)[:1]:
             typer.echo(f"{one}\n")
             return
+
+
+def show_fidelity(path: Path) -> None:
+    """The skill of every explainer, one line each, and where the figures are."""
+    from innerview.evaluation.results import read_metrics
+
+    tree = read_metrics(path)["fidelity"]
+    measures = [m for m in next(iter(tree.values())) if m.endswith("_skill")]
+    heads = [m.removesuffix("_skill").replace("_", " ") for m in measures]
+    width = max(map(len, tree))
+    typer.echo(" ".join([f"{'skill of the order':<{width}}", *(f"{head:>14}" for head in heads)]))
+    for name, own in tree.items():
+        cells = [f"{own[m].value:14.2f}" if m in own else f"{'–':>14}" for m in measures]
+        typer.echo(" ".join([f"{name.replace('_', ' '):<{width}}", *cells]))
+    typer.echo(str(path))

@@ -11,7 +11,7 @@ import typer
 
 from innerview.cli import _options as opt
 from innerview.cli._progress import progress
-from innerview.cli._result import show_run
+from innerview.cli._result import show_fidelity, show_run
 
 __all__ = ["add_to"]
 
@@ -199,19 +199,30 @@ def fidelity(
     n_surrogate: Annotated[
         int, typer.Option(min=0, help="Held-out cases for what the surrogate claims unasked.")
     ] = 200,
+    explanations: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Somebody else's explanations to measure as well, one JSON object a line: case_id,"
+            " reasons (ids of parts) or text, and outcome_id. May be given again.",
+        ),
+    ] = None,
     seed: opt.Seed = 0,
 ) -> None:
     """Measure whose reasons are the target's reasons.
 
     Parts are taken away in the order in which each explainer names them: the evidence, the
-    surrogate on its own, Shapley values, similarity, plausible ones, chance. Refuses to give any
-    figure if an explainer that knows nothing shows skill.
+    surrogate on its own, Shapley values, LIME, boosted trees, similarity, plausible ones, chance,
+    and files of your own. Refuses to give any figure if an explainer that knows nothing shows
+    skill.
     """
     from innerview import pipeline
 
+    given = opt.named_files(explanations or [])
     with progress() as say:
-        path = pipeline.fidelity(run, say, n_cases=n_cases, n_surrogate=n_surrogate, seed=seed)
-    typer.echo(str(path))
+        path = pipeline.fidelity(
+            run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed
+        )
+    show_fidelity(path)
 
 
 def report(run: opt.Run) -> None:

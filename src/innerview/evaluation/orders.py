@@ -16,6 +16,8 @@ from innerview.explanation.shapley import shapley_values
 from innerview.targets.protocol import Case, Target
 
 __all__ = [
+    "Order",
+    "best_first",
     "by_attributes",
     "by_chance",
     "by_explanation",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 Order = tuple[str, ...]
+"""The distinct parts of a case, those that matter most first."""
 
 
 def by_chance(case: Case, *, seed: int = 0) -> Order:
@@ -54,7 +57,7 @@ def by_shapley(case: Case, outcome: str, target: Target, *, budget: int, seed: i
         CaseError: the budget does not pay for an estimate.
     """
     found = shapley_values(case, outcome, target, budget=budget, seed=seed)
-    return _best_first(case, dict(zip(found.parts, found.values, strict=True)), seed=seed)
+    return best_first(case, dict(zip(found.parts, found.values, strict=True)), seed=seed)
 
 
 def by_similarity(case: Case, outcome: str, target: Target, *, seed: int = 0) -> Order:
@@ -64,12 +67,12 @@ def by_similarity(case: Case, outcome: str, target: Target, *, seed: int = 0) ->
     rows = target.part_vectors[target.parts.rows(parts)]
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(own)
     cosines = (rows @ own / np.maximum(lengths, 1e-12)).tolist()
-    return _best_first(case, dict(zip(parts, cosines, strict=True)), seed=seed)
+    return best_first(case, dict(zip(parts, cosines, strict=True)), seed=seed)
 
 
 def by_popularity(case: Case, popularity: Mapping[str, float], *, seed: int = 0) -> Order:
     """The most popular first."""
-    return _best_first(case, {p: popularity.get(p, 0.0) for p in case.parts}, seed=seed)
+    return best_first(case, {p: popularity.get(p, 0.0) for p in case.parts}, seed=seed)
 
 
 def by_attributes(case: Case, outcome: str, target: Target, *, seed: int = 0) -> Order:
@@ -82,7 +85,7 @@ def by_attributes(case: Case, outcome: str, target: Target, *, seed: int = 0) ->
             for name in both
         )
 
-    return _best_first(case, {part: float(shared(part)) for part in case.parts}, seed=seed)
+    return best_first(case, {part: float(shared(part)) for part in case.parts}, seed=seed)
 
 
 def named_first(case: Case, named: Sequence[str], *, seed: int = 0) -> Order:
@@ -91,5 +94,6 @@ def named_first(case: Case, named: Sequence[str], *, seed: int = 0) -> Order:
     return (*first, *(part for part in by_chance(case, seed=seed) if part not in first))
 
 
-def _best_first(case: Case, weights: Mapping[str, float], *, seed: int) -> Order:
+def best_first(case: Case, weights: Mapping[str, float], *, seed: int) -> Order:
+    """By falling weight; equals by chance."""
     return tuple(sorted(by_chance(case, seed=seed), key=lambda part: -weights[part]))

@@ -13,7 +13,7 @@ from innerview.explanation.prose import SENTENCE, check_prose
 from innerview.explanation.render import choose
 from innerview.explanation.style import Style
 
-__all__ = ["keeps_style", "prose_figures"]
+__all__ = ["keeps_style", "prose_figures", "text_figures"]
 
 _QUOTED = re.compile(r'"[^"]*"')
 _WORD = re.compile(r"\w+|[.,:;]")
@@ -84,13 +84,43 @@ def prose_figures(
         name: bootstrap_mean([float(x) for x in own], cases, seed=seed)
         for name, own in shares.items()
     }
-    texts = [_WORD.findall(_QUOTED.sub("T", one.text)) for one in explanations]
-    openings = Counter(tuple(words[:_OPENING]) for words in texts)
+    return figures | _variety([one.text for one in explanations])
+
+
+def text_figures(texts: Sequence[str], cases: Sequence[str], *, seed: int = 0) -> dict[str, Figure]:
+    """Figures of texts that nothing else is known of: ``empty`` and ``repeated``, the shares of
+    those without a word and of those that another says as well; ``words``, ``distinct_1``,
+    ``distinct_2`` and ``commonest_opening`` as in ``prose_figures``, the last three without
+    interval, as they are of all texts together.
+
+    Args:
+        texts: N.
+        cases: (N,) which case each is about.
+        seed: of the intervals.
+    """
+    times = Counter(texts)
+    shares = {
+        "empty": [not text.strip() for text in texts],
+        "repeated": [bool(text.strip()) and times[text] > 1 for text in texts],
+    }
+    figures = {
+        name: bootstrap_mean([float(x) for x in own], cases, seed=seed)
+        for name, own in shares.items()
+    }
     return figures | {
-        "words": sum(map(len, texts)) / len(texts),
-        "distinct_1": _distinct(texts, 1),
-        "distinct_2": _distinct(texts, 2),
-        "commonest_opening": openings.most_common(1)[0][1] / len(texts),
+        name: Figure(value, value, value, len(set(cases)))
+        for name, value in _variety(texts).items()
+    }
+
+
+def _variety(texts: Sequence[str]) -> dict[str, float]:
+    words = [_WORD.findall(_QUOTED.sub("T", text)) for text in texts]
+    openings = Counter(tuple(own[:_OPENING]) for own in words)
+    return {
+        "words": sum(map(len, words)) / len(words),
+        "distinct_1": _distinct(words, 1),
+        "distinct_2": _distinct(words, 2),
+        "commonest_opening": openings.most_common(1)[0][1] / len(words),
     }
 
 
@@ -110,7 +140,7 @@ def _verified(explanation: Explanation, about: bool) -> list[object]:
 
 def _distinct(texts: Sequence[Sequence[str]], n: int) -> float:
     runs = [run for words in texts for run in _runs(words, n)]
-    return len(set(runs)) / len(runs)
+    return len(set(runs)) / max(1, len(runs))
 
 
 def _runs(words: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:

@@ -195,10 +195,10 @@ class _Masked:
         top = claim.stated.get("leaves_top", claim.stated.get("stays_in_top"))
         if not _CUES[key].search(sentence):
             return False
-        if self.ranked and top is not None and not _says_top(sentence, top):
-            # What is kept at a place within the top is kept in the top.
-            if key != "SUFFICIENT" or not _RANK_AFTER.search(sentence):
-                return False
+        # What is kept at a place within the top is kept in the top.
+        implied = key == "SUFFICIENT" and _RANK_AFTER.search(sentence)
+        if self.ranked and top is not None and not (implied or _says_top(sentence, top)):
+            return False
         named = {key for key, mark in self._mark_of.items() if mark in sentence}
         own = {"id " + part for part in claim.parts}
         about = {key for key in named if key.startswith("id ")} - {"id " + self.outcome}

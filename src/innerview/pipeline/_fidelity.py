@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from innerview.alignment.cases import read_cases
+from innerview.alignment.cases import Cases, read_cases
 from innerview.alignment.prose import checked_claims
 from innerview.alignment.records import FORMS
-from innerview.errors import RunError
+from innerview.errors import MissingExtraError, RunError
 from innerview.evaluation import orders
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.fidelity import effects_of, failed_controls, skills
 from innerview.evaluation.free_prose import free_prose_orders
+from innerview.evaluation.given import Given, given_figures, given_orders, read_given
 from innerview.evaluation.results import MetricTree, write_metrics
 from innerview.explanation._ask import first_outcomes
 from innerview.explanation.claims import CheckedClaim
@@ -55,6 +57,7 @@ def fidelity(
     n_cases: int = 1600,
     n_surrogate: int = 200,
     shapley_budget: int = 500,
+    given: Mapping[str, Path] | None = None,
     seed: int = 0,
 ) -> Path:
     """Measure on how much of what explainers name the target's first outcomes hang.
@@ -68,9 +71,12 @@ def fidelity(
         n_cases: for explainers that ask the target or nobody.
         n_surrogate: for the surrogate's own claims, at most.
         shapley_budget: queries for each case; more where that is too few for its parts.
+        given: files of explanations that somebody else made, by the name that their figures get;
+            see ``evaluation/given.py``.
         seed: of chance, controls and intervals.
 
     Raises:
+        DataError: a file of explanations cannot be used.
         RunError: the target cannot rescore, or a control shows skill, so that no figure could be
             believed.
     """
@@ -80,6 +86,7 @@ def fidelity(
     began = time.monotonic()
     known = read_cases(run)
     cases = _usable([*known.test, *known.valid, *known.train], target)[:n_cases]
+    others = _read_others(given or {}, target, known)
     if len(cases) < 2:
         raise RunError(f"{run}: {len(cases)} cases have parts to leave out; two or more are needed")
     pairs = list(zip(cases, first_outcomes(target, [(c, c) for c in cases]), strict=True))
@@ -100,6 +107,8 @@ def fidelity(
         figures = _figures(target, own_pairs, own, say, seed=seed)
         tree |= {name: figures[name] for name in mine}
         found.cost |= own.cost
+    for name, explanations in others.items():
+        tree[name] = _of_a_file(target, name, explanations, say, seed=seed)
     meta = {
         "target": target.fingerprint,
         "seed": seed,
@@ -152,7 +161,16 @@ def _of_the_target(
                 )
             )
     found.orders["shapley"] = [by_value]
-    found.orders["control_permuted_target"] = [
+    _of_conventional_surrogates(target, pairs, found, say, seed=seed)
+    found.orders["control_permuted_target"] = _of_permuted(target, pairs, seed=seed)
+    return found
+
+
+def _of_permuted(
+    target: Target, pairs: Sequence[tuple[Case, str]], *, seed: int
+) -> list[list[orders.Order]]:
+    """Draws of what leaving each part out shows on a target that takes parts for others."""
+    return [
         [
             orders.by_leaving_out(evidence)
             for evidence in measure_many(
@@ -161,7 +179,73 @@ def _of_the_target(
         ]
         for draw in range(_DRAWS)
     ]
-    return found
+
+
+def _of_conventional_surrogates(
+    target: Target, pairs: Sequence[tuple[Case, str]], found: _Found, say: Say, *, seed: int
+) -> None:
+    """Models that are fitted to the target's scores of random subsets; they share those."""
+    if find_spec("sklearn") is None:
+        missing = MissingExtraError("scikit-learn", "evaluation")
+        say(Event("fidelity", f"lime and boosted trees: not run; {missing}"))
+        return
+    from innerview.evaluation.conventional import by_boosted_trees, by_lime, masked_scores
+
+    say(Event("fidelity", f"random subsets of {len(pairs)} cases scored"))
+    masked = []
+    with _Timed(target, found.cost, "lime", len(pairs)):
+        for start in range(0, len(pairs), _AT_ONCE):
+            masked += masked_scores(pairs[start : start + _AT_ONCE], target, seed=seed)
+    scored = found.cost["lime"]
+    for name, order in (("lime", by_lime), ("boosted_trees", by_boosted_trees)):
+        with _Timed(target, found.cost, name, len(pairs)):
+            found.orders[name] = [
+                [order(case, own, seed=seed) for (case, _), own in zip(pairs, masked, strict=True)]
+            ]
+        found.cost[name] = {
+            unit: round(value + scored[unit], 2) for unit, value in found.cost[name].items()
+        }
+
+
+def _read_others(given: Mapping[str, Path], target: Target, known: Cases) -> dict[str, list[Given]]:
+    """All files, before anything takes time."""
+    usable = _usable([*known.test, *known.valid, *known.train], target) if given else []
+    cases = {case.case_id: case for case in usable}
+    return {name: read_given(path, target, cases) for name, path in given.items()}
+
+
+def _of_a_file(
+    target: Target, name: str, given: Sequence[Given], say: Say, *, seed: int
+) -> MetricTree:
+    """Figures of explanations from a file, beside chance and the ceiling on the same cases.
+
+    Raises:
+        RunError: there are fewer than two of them, or a control shows skill.
+    """
+    if len(given) < 2:
+        raise RunError(f"{name}: one explanation; two or more can be measured")
+    pairs = [(one.case, one.outcome) for one in given]
+    cases = [one.case for one in given]
+    own = _Found()
+    singles = [orders.by_leaving_out(e) for e in measure_many(pairs, target, thresholds=_SINGLES)]
+    own.orders = {
+        name: given_orders(given, draws=_DRAWS, seed=seed),
+        "leave_one_out": [singles],
+        "random": _by_chance(cases, seed=seed),
+        "control_permuted_target": _of_permuted(target, pairs, seed=seed),
+        "control_shuffled": _shuffled(cases, singles, seed=seed),
+    }
+    return {**_figures(target, pairs, own, say, seed=seed)[name], **given_figures(given, seed=seed)}
+
+
+def _by_chance(cases: Sequence[Case], *, seed: int) -> list[list[orders.Order]]:
+    return [[orders.by_chance(case, seed=seed + draw) for case in cases] for draw in range(_DRAWS)]
+
+
+def _shuffled(
+    cases: Sequence[Case], own: Sequence[orders.Order], *, seed: int
+) -> list[list[orders.Order]]:
+    return [shuffled_orders(cases, own, seed=seed + draw) for draw in range(_DRAWS)]
 
 
 def _least(case: Case) -> int:
@@ -202,13 +286,9 @@ def _of_nobody(
         [orders.by_popularity(case, popularity, seed=seed) for case, _ in pairs]
     ]
     cases = [case for case, _ in pairs]
-    found.orders["random"] = [
-        [orders.by_chance(case, seed=seed + draw) for case in cases] for draw in range(_DRAWS)
-    ]
+    found.orders["random"] = _by_chance(cases, seed=seed)
     (grounded,) = found.orders["grounded"]
-    found.orders["control_shuffled"] = [
-        shuffled_orders(cases, grounded, seed=seed + draw) for draw in range(_DRAWS)
-    ]
+    found.orders["control_shuffled"] = _shuffled(cases, grounded, seed=seed)
 
 
 def _figures(
@@ -225,7 +305,7 @@ def _figures(
     figures = skills(effects, names, floor="random", ceiling="leave_one_out", seed=seed)
     if wrong := failed_controls(figures):
         raise RunError(f"no figure can be believed: {'; '.join(wrong)}")
-    truth = found.claims["grounded"]
+    truth = found.claims.get("grounded", [])
     return {
         name: {**own, **claim_figures(found.claims[name], truth, names, seed=seed)}
         if name in found.claims

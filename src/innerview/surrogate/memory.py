@@ -81,9 +81,9 @@ class Memory:
         edits: in the order in which they were made; none where nothing was written.
         explained: how much of the vectors' variance is explained where nothing was fitted.
         places: (n, h) float32, the directions of the hidden state that are written to.
-        weights: (F, 4c) float32, per form, how well a case and a mention fit: of their products,
-            of the mention, of how both grow with the mention, and of the mention by itself; learned
-            anew for what is read (``understanding.py``).
+        weights: (F, 5c + 1) float32, per form, how well a case and a mention fit: of their
+            products, of the mention, of how both grow with the mention, of the mention by itself,
+            of the case and of one; learned anew for what is read (``understanding.py``).
         unit: (1,) float32, length of one standard deviation of a written number.
         recall: of titles, beside the feed-forward part of the first layer that writes; None where
             nothing was written, or no titles were told.
@@ -184,7 +184,7 @@ def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
     if not tensors:
         return Memory()
     n, shape = len(tensors["places"]), tuple(tensors["weights"].shape)
-    if shape != (len(FORMS), 4 * n_numbers(n)) or n != n_places(n_numbers(n)):
+    if shape != (len(FORMS), 5 * n_numbers(n) + 1) or n != n_places(n_numbers(n)):
         raise RuntimeError(f"{n} places do not go with weights of shape {shape}")
     own = (name for name in tensors if name not in _NUMBERS and not name.startswith("recall."))
     stems = sorted({name.rpartition(".")[0] for name in own})

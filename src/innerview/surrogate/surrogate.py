@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -124,6 +124,7 @@ class Surrogate:
         remembered = self.memorize(
             fitted,
             compared=list(islice(asked, min(_MOST_COMPARED, _COMPARED_PER_ROW * len(fitted)))),
+            taught=met(groups),
             kept=folder / "memory.safetensors",
         )
         if settings.max_seconds is not None:
@@ -205,13 +206,19 @@ class Surrogate:
         return n if n >= _FEWEST_MEMORY_ROWS else 0
 
     def memorize(
-        self, rows: Sequence[Sequence[Tree]], *, kept: Path, compared: Sequence[Record] = ()
+        self,
+        rows: Sequence[Sequence[Tree]],
+        *,
+        kept: Path,
+        compared: Sequence[Record] = (),
+        taught: Collection[str] | None = None,
     ) -> dict[str, float]:
         """Write what the target knows into the base weights, fitted to packed training rows.
 
         Args:
             rows: to fit to; nothing is written where there are none.
             compared: retrieval questions of training, to learn from which outcomes fit a case.
+            taught: outcomes that training names; all, by default.
             kept: a file for what was written, also if that is nothing; if it exists, the same is
                 written again, so that a training which goes on does so on the same weights.
 
@@ -242,7 +249,7 @@ class Surrogate:
             )
         memory = self.memory = self._fit_memory(rows) if rows else Memory()
         if memory.edits and compared:
-            self.respondent.understanding.learn(compared)
+            self.respondent.understanding.learn(compared, taught=taught)
         data = save_sealed(
             memory_to_tensors(memory), notes={"explained": json.dumps(memory.explained)}
         )

@@ -11,7 +11,8 @@ Axes: N questions, O outcomes, n numbers of a vector.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +24,18 @@ from innerview.alignment.tasks import Asker, Context
 from innerview.surrogate.memory import Memory, read_cases, read_mentions
 from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import Batch
-from innerview.targets.protocol import Target
+from innerview.targets.protocol import Case, Target
 
 __all__ = ["Understanding"]
 
-_WEIGHED_ALIKE: tuple[tuple[Form, ...], ...] = (("behavior",), ("intention", "hybrid"))
+_WEIGHED_ALIKE: Mapping[tuple[Form, ...], float] = {
+    ("behavior",): 1.0,
+    ("intention", "hybrid"): 0.5,
+}
+"""Forms that share weights, and the temperature at which the target's scores, in standard
+deviations of a case's, are their shares (docs/experiments.md)."""
+_MOST_WANTED, _SCORED_AT_ONCE = 1024, 256
+"""Outcomes of a case that have shares, the best; and cases that the target scores at once."""
 _EPOCHS, _BATCH, _RATE = 25, 100, 0.02
 _WEIGHT_DECAY = 1e-4
 _SAYS_SOMETHING = 0.1
@@ -51,50 +59,56 @@ class Understanding:
         self.at_answers = at_answers
         self._titles: dict[Form, Tensor] = {}
 
-    def learn(self, records: Sequence[Record], *, seed: int = 0) -> None:
-        """Weigh products of case and outcome so that the target's first outcomes fit best.
+    def learn(
+        self, records: Sequence[Record], *, taught: Collection[str] | None = None, seed: int = 0
+    ) -> None:
+        """Weigh products of case and outcome so that what fits is what the target scores highly.
 
-        Cross-entropy over all outcomes, with shares that fall as one over the rank; the memory's
-        own weights, fitted to yes and no, tell good outcomes from bad ones but not the best from
-        the good. What is read off titles is less sure than what a slot tells, and wants to be
-        weighed otherwise: forms with slots share their weights, the other has its own. Steps get
-        smaller to the end, or the last few questions have too much of a say.
+        Distillation (Hinton et al., 2015): cross-entropy with the target's own scores as a
+        distribution over outcomes, or, where it cannot score a shortened case, with shares of its
+        top list that fall as one over the rank. The memory's own weights, fitted to yes and no,
+        tell good outcomes from bad ones but not the best from the good. What is read off titles is
+        less sure than what a slot tells, and wants to be weighed otherwise: forms with slots share
+        their weights, the other has its own, and a flatter distribution. Steps get smaller to the
+        end, or the last few questions have too much of a say.
 
         Args:
             records: retrieval questions of training; forms that they lack keep their weights.
+            taught: outcomes that training names; the others are left out, so that an outcome which
+                is held out stays so. All of them, by default.
             seed: of their order.
         """
         cases = self._cases(records)
-        rows = {one: row for row, one in enumerate(self.target.outcomes.ids)}
         rng = np.random.default_rng(seed)
         learned = self.memory.weights.clone()
-        for alike in _WEIGHED_ALIKE:
+        for alike, temperature in _WEIGHED_ALIKE.items():
             forms = [form for form in alike if any(r.form == form for r in records)]
             places = [FORMS.index(form) for form in forms]
             own = [i for i, r in enumerate(records) if r.form in forms]
             if not own:
                 continue
-            weights = learned[places].mean(0).requires_grad_()
+            wanted = _Wanted.of([records[i] for i in own], self.target, temperature, taught)
+            asked = [records[i].form for i in own]
+            weights = torch.zeros_like(learned[0]).requires_grad_()
             adam = torch.optim.Adam([weights], lr=_RATE)
             for epoch in range(_EPOCHS):
                 adam.param_groups[0]["lr"] = _RATE * (1 - epoch / _EPOCHS)
-                order = rng.permutation(own)
+                order = rng.permutation(len(own))
                 for start in range(0, len(order), _BATCH):
-                    chosen = order[start : start + _BATCH]
+                    chosen = order[start : start + _BATCH].tolist()
                     loss = _WEIGHT_DECAY * weights.square().sum()
                     for form in forms:
-                        asked = [i for i in chosen if records[i].form == form]
-                        if asked:
-                            fit = _fit(weights, cases[asked], self._outcomes(form))
-                            each = _cross_entropy(fit, [records[i] for i in asked], rows)
-                            loss = loss + each * (len(asked) / len(chosen))
+                        some = [i for i in chosen if asked[i] == form]
+                        if some:
+                            fit = _fit(weights, cases[[own[i] for i in some]], self._outcomes(form))
+                            loss = loss + wanted.loss(fit, some) * (len(some) / len(chosen))
                     (weights.grad,) = torch.autograd.grad(loss, weights)
                     adam.step()
             learned[places] = weights.detach()
         self.memory.weights = learned
 
     def _weights(self, form: Form) -> Tensor:
-        """(4n,)"""
+        """(5n + 1,)"""
         return self.memory.weights[FORMS.index(form)]
 
     def best(self, records: Sequence[Record], *, size: int) -> list[tuple[str, ...]]:
@@ -183,26 +197,88 @@ class Understanding:
 
 
 def _fit(weights: Tensor, cases: Tensor, outcomes: Tensor) -> Tensor:
-    """(N, O) from (4n,) weights: of products, and of the outcome's own numbers, both as long as the
-    outcome's vector is; and of those numbers by themselves.
+    """(N, O) from (5n + 1,) weights: of products, of the outcome's own numbers, of the case's and
+    of one, all as long as the outcome's vector is; and of the outcome's numbers by themselves.
 
-    A vector's numbers tell its direction and the logarithm of its length (``projector.py``), and a
-    target multiplies with all of the vector. What depends on the case alone is the same for all
-    outcomes, and left out.
+    A vector's numbers tell its direction and the logarithm of its length (``projector.py``), less
+    their means, and a target multiplies with all of the vector; multiplied out, that is these.
+    What depends on the case alone is the same for all outcomes, and left out.
     """
-    products, linear, growth, own = weights.chunk(4)
+    products, linear, growth, own, of_case = weights[:-1].chunk(5)
     lengths = torch.exp(outcomes @ growth)
-    fit: Tensor = (cases * products + linear) @ (outcomes * lengths[:, None]).T + outcomes @ own
+    along = (cases * products + linear) @ outcomes.T + (cases @ of_case + weights[-1])[:, None]
+    fit: Tensor = along * lengths + outcomes @ own
     return fit
 
 
-def _cross_entropy(fit: Tensor, records: Sequence[Record], rows: Mapping[str, int]) -> Tensor:
-    """Mean over records, in nats; a case's own parts are no answers."""
-    truth, gone = torch.zeros_like(fit), torch.zeros_like(fit)
-    for at, record in enumerate(records):
-        top = record.label["top"]
-        truth[at, [rows[one] for one in top]] = 1 / torch.arange(1, len(top) + 1)
-        gone[at, [rows[p] for p in record.parts[: record.visible] if p in rows]] = -torch.inf
-    truth = truth / truth.sum(1, keepdim=True)
-    log_shares = torch.log_softmax(fit + gone, dim=1)
-    return -(truth * log_shares.masked_fill(truth == 0, 0.0)).sum(1).mean()
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What should fit some cases, N of them, and how much of all that fits.
+
+    Attributes:
+        rows: (N, M) int64 outcomes.
+        shares: (N, M) float32, of a case summing to 1.
+        gone: per case the rows that are no answers: its own parts.
+        untaught: rows that are left out.
+    """
+
+    rows: Tensor
+    shares: Tensor
+    gone: Sequence[Sequence[int]]
+    untaught: Sequence[int]
+
+    @classmethod
+    def of(
+        cls,
+        records: Sequence[Record],
+        target: Target,
+        temperature: float,
+        taught: Collection[str] | None,
+    ) -> _Wanted:
+        index = target.outcomes.index
+        known = [[index[p] for p in r.parts[: r.visible] if p in index] for r in records]
+        untaught = [] if taught is None else [index[o] for o in index if o not in taught]
+        rows, shares = [], []
+        for start in range(0, len(records), _SCORED_AT_ONCE):
+            here = slice(start, start + _SCORED_AT_ONCE)
+            if target.capabilities.rescoring:
+                scores = _scores(records[here], target, temperature)
+            else:
+                scores = _by_rank(records[here], index)
+            _leave_out(scores, known[here], untaught)
+            best = scores.topk(min(_MOST_WANTED, len(index)), dim=1)
+            rows.append(best.indices)
+            shares.append(torch.softmax(best.values, dim=1).nan_to_num(0.0))  # nothing left
+        return cls(torch.cat(rows), torch.cat(shares), known, untaught)
+
+    def loss(self, fit: Tensor, some: Sequence[int]) -> Tensor:
+        """Mean cross-entropy of (n, O) fits with what some of the cases want, in nats."""
+        out = torch.zeros_like(fit)
+        _leave_out(out, [self.gone[i] for i in some], self.untaught)
+        log_shares = torch.log_softmax(fit + out, dim=1).gather(1, self.rows[some])
+        shares = self.shares[some]
+        return -(shares * log_shares.masked_fill(shares == 0, 0.0)).sum(1).mean()
+
+
+def _leave_out(scores: Tensor, known: Sequence[Sequence[int]], untaught: Sequence[int]) -> None:
+    """Take chances from what is no answer, and from what is not taught, in place."""
+    scores[:, list(untaught)] = -torch.inf
+    for row, own in zip(scores, known, strict=True):
+        row[list(own)] = -torch.inf
+
+
+def _scores(records: Sequence[Record], target: Target, temperature: float) -> Tensor:
+    """(N, O) the target's scores, one standard deviation of a case's being one over the
+    temperature."""
+    cases = [Case(r.case_id, r.parts[: r.visible]) for r in records]
+    scores = torch.from_numpy(np.array(target.score(cases), dtype=np.float32))
+    return scores / (scores.std(1, keepdim=True).clamp_min(1e-6) * temperature)
+
+
+def _by_rank(records: Sequence[Record], index: Mapping[str, int]) -> Tensor:
+    """(N, O) logarithms of shares of each top list that fall as one over the rank."""
+    found = torch.full((len(records), len(index)), -torch.inf)
+    for row, record in zip(found, records, strict=True):
+        top = [index[one] for one in record.label["top"]]
+        row[top] = -torch.log(torch.arange(1, len(top) + 1).float())
+    return found

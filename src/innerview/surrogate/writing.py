@@ -455,7 +455,7 @@ class _Writer:
         self.memory.explained["fits"] = fit.explained()
         weights = into / torch.cat(fit.written).std()
         c = self.c
-        self.memory.weights = torch.cat([weights[: 2 * c], weights.new_zeros(2 * c)]).repeat(
+        self.memory.weights = torch.cat([weights[: 2 * c], weights.new_zeros(3 * c + 1)]).repeat(
             len(FORMS), 1
         )
         # Pairs of a factor and another, the last one for all that is linear.
