@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from innerview.errors import RecordError
 from innerview.evaluation import bootstrap
-from innerview.evaluation.bootstrap import Figure, bootstrap_auc, bootstrap_mean
+from innerview.evaluation.bootstrap import (
+    Figure,
+    bootstrap_auc,
+    bootstrap_calibration,
+    bootstrap_mean,
+)
 from innerview.evaluation.metrics import auc
 
 
@@ -90,3 +95,22 @@ def test_nothing_to_resample_is_an_error() -> None:
 def test_figure_survives_its_wire_form() -> None:
     figure = Figure(0.5, 0.4, 0.6, 12)
     assert Figure.from_dict(figure.to_dict()) == figure
+
+
+def test_calibration_error_is_how_far_shares_lie_from_probabilities() -> None:
+    # In the bin of .8, three of four say yes; in that of .2, all do.
+    scores, liked = [0.8] * 4 + [0.2] * 4, [True] * 3 + [False] + [True] * 4
+    figure = bootstrap_calibration(scores, liked, list(range(8)))
+    assert figure.value == pytest.approx((4 * 0.05 + 4 * 0.8) / 8)
+    assert figure.low <= figure.value <= figure.high and figure.n == 8
+    sure = bootstrap_calibration([1.0, 0.0], [True, False], ["a", "b"])
+    assert (sure.low, sure.value, sure.high) == (0.0, 0.0, 0.0)
+
+
+def test_a_coin_that_knows_its_chances_is_calibrated() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(20_000)
+    liked = (rng.random(20_000) < scores).tolist()
+    cases = list(range(20_000))
+    assert bootstrap_calibration(scores.tolist(), liked, cases, n_resamples=50).value < 0.02
+    assert bootstrap_calibration((1 - scores).tolist(), liked, cases, n_resamples=50).value > 0.4

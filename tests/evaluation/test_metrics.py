@@ -108,3 +108,33 @@ def test_history_counts_a_repeated_answer_once_where_the_reference_counts_it_eac
     # Beyond as many answers as there are parts, the reference does not look.
     assert m.reference_history_coverage(("x", "y", "z", "w", "a"), truth) == 0.0
     assert m.history_recall(("x", "y", "z", "w", "a"), truth) == 0.25
+
+
+def test_overlap_of_fives_looks_at_sets_and_at_five() -> None:
+    assert m.overlap(("b", "a", "x", "y", "z", "c"), ABCDE) == pytest.approx(0.4)
+    assert m.overlap(("b", "a"), ("a", "b")) == 1.0
+    assert m.overlap((), ABCDE) == 0.0
+
+
+def test_rank_biased_overlap_is_the_formula_at_hand() -> None:
+    # Depths 1 to 3 share 0 of 1, 1 of 2 and 3 of 3.
+    wanted = (0.0 + 0.8 / 2 + 0.64) / (1.0 + 0.8 + 0.64)
+    assert m.rank_biased_overlap(("b", "a", "x"), ("a", "x", "b"), k=3) == pytest.approx(wanted)
+    assert m.rank_biased_overlap(ABCDE, ABCDE) == 1.0
+    assert m.rank_biased_overlap(("v", "w"), ABCDE) == 0.0
+    # What comes first weighs more.
+    first = m.rank_biased_overlap(("a", "v", "w", "x", "y"), ABCDE)
+    assert first > m.rank_biased_overlap(("v", "w", "x", "y", "e"), ABCDE)
+
+
+@given(st.permutations(ABCDE), st.lists(st.sampled_from("abcdexyz"), max_size=8))
+def test_recall_in_order_is_at_most_recall(truth: list[str], answers: list[str]) -> None:
+    found = m.history_order_recall(answers, truth)
+    assert 0.0 <= found <= m.history_recall(answers, truth)
+    assert m.history_order_recall(truth, truth) == 1.0
+
+
+def test_recall_in_order_is_of_the_longest_common_subsequence() -> None:
+    assert m.history_order_recall(("c", "a", "x", "b", "e"), ABCDE) == pytest.approx(3 / 5)
+    assert m.history_order_recall(ABCDE[::-1], ABCDE) == pytest.approx(1 / 5)
+    assert m.history_order_recall((), ABCDE) == 0.0 and m.history_order_recall((), ()) == 1.0

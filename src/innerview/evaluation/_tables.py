@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +52,16 @@ FORM_NAMES: Mapping[str, str] = {
 _LABELS: Mapping[str, str] = {
     "retrieval_hr5": "Retrieval, HR@5",
     "retrieval_ndcg5": "Retrieval, NDCG@5",
+    "retrieval_overlap5": "Retrieval, overlap of fives",
+    "retrieval_rbo5": "Retrieval, rank-biased overlap",
     "ranking_ndcg5_reference": "Ranking, NDCG@5, reference gains",
     "ranking_ndcg5": "Ranking, NDCG@5, linear gains",
     "ranking_kendall": "Ranking, Kendall's tau",
     "interest_accuracy": "Interest, accuracy",
     "interest_auc": "Interest, AUC",
+    "interest_calibration_error": "Interest, calibration error (less is better)",
     "history_recall": "History, recall",
+    "history_order_recall": "History, recall in order",
     "history_precision": "History, precision",
     "item_recovery": "Item recovery",
     "attribution_accuracy": "Strongest part, accuracy",
@@ -65,6 +69,8 @@ _LABELS: Mapping[str, str] = {
     "interest_auc_heldout_items": "Interest, AUC, held-out items",
     "ranking_kendall_heldout_items": "Ranking, Kendall's tau, held-out items",
 }
+
+_LESS_IS_BETTER = frozenset({"interest_calibration_error"})
 
 _CHANNEL_METRICS = ("shift", "preference")
 
@@ -95,7 +101,7 @@ class Cell:
 
     Attributes:
         value, interval: for people.
-        best: the highest of its row.
+        best: the best of its row.
         at, low, width: places on a track from 0 to 100; None where the metric has no fixed ends.
     """
 
@@ -153,7 +159,8 @@ def alignment_table(metrics: Mapping[str, Any]) -> list[Row]:
         found = [_figure(branches[method].get(name)) for method in shown]
         if any(found):
             ends = (-1.0, 1.0) if name.startswith("ranking_kendall") else (0.0, 1.0)
-            rows.append(Row(_LABELS[name], name, _cells(found, ends)))
+            best = min if name in _LESS_IS_BETTER else max
+            rows.append(Row(_LABELS[name], name, _cells(found, ends, best)))
     return rows
 
 
@@ -226,8 +233,12 @@ def _figure(found: Any) -> Figure | None:
     return Figure.from_dict(found) if isinstance(found, dict) else found
 
 
-def _cells(figures: Sequence[Figure | None], ends: tuple[float, float]) -> tuple[Cell | None, ...]:
-    best = max(round(f.value, 3) for f in figures if f is not None)
+def _cells(
+    figures: Sequence[Figure | None],
+    ends: tuple[float, float],
+    best_of: Callable[[Iterable[float]], float],
+) -> tuple[Cell | None, ...]:
+    best = best_of(round(f.value, 3) for f in figures if f is not None)
     return tuple(_cell(f, ends, best) for f in figures)
 
 

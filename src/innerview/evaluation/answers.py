@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from innerview.alignment.records import HELDOUT, Form, Record, Task
 from innerview.errors import RecordError
 from innerview.evaluation import metrics
-from innerview.evaluation.bootstrap import Figure, bootstrap_auc, bootstrap_mean
+from innerview.evaluation.bootstrap import (
+    Figure,
+    bootstrap_auc,
+    bootstrap_calibration,
+    bootstrap_mean,
+)
 
 __all__ = ["METRICS", "Answer", "AnswerValue", "alignment_metrics", "paired_answers"]
 
@@ -82,6 +87,14 @@ def _top_gain(record: Record, value: AnswerValue) -> float:
     return metrics.reciprocal_gain(_ids(value), record.label["top"][0])
 
 
+def _top_overlap(record: Record, value: AnswerValue) -> float:
+    return metrics.overlap(_ids(value), record.label["top"])
+
+
+def _top_rbo(record: Record, value: AnswerValue) -> float:
+    return metrics.rank_biased_overlap(_ids(value), record.label["top"])
+
+
 def _ranking(gains: Callable[[int], list[float]]) -> Judge:
     def judge(record: Record, value: AnswerValue) -> float | None:
         ranked = record.label["ranked"]
@@ -106,6 +119,10 @@ def _recall(record: Record, value: AnswerValue) -> float:
     return metrics.history_recall(_ids(value), record.label["parts"])
 
 
+def _order_recall(record: Record, value: AnswerValue) -> float:
+    return metrics.history_order_recall(_ids(value), record.label["parts"])
+
+
 def _precision(record: Record, value: AnswerValue) -> float:
     return metrics.history_precision(_ids(value), record.label["parts"])
 
@@ -117,19 +134,23 @@ def _exact(name: str) -> Judge:
 _JUDGES: Mapping[str, tuple[Task, Judge]] = {
     "retrieval_hr5": ("retrieval", _top_hit),
     "retrieval_ndcg5": ("retrieval", _top_gain),
+    "retrieval_overlap5": ("retrieval", _top_overlap),
+    "retrieval_rbo5": ("retrieval", _top_rbo),
     "ranking_ndcg5_reference": ("ranking", _ranking(metrics.reference_gains)),
     "ranking_ndcg5": ("ranking", _ranking(metrics.linear_gains)),
     "ranking_kendall": ("ranking", _tau),
     "interest_accuracy": ("interest", _interest),
     "history_recall": ("history", _recall),
+    "history_order_recall": ("history", _order_recall),
     "history_precision": ("history", _precision),
     "item_recovery": ("item_title", _exact("outcome")),
     "attribution_accuracy": ("attribution", _exact("part")),
 }
 
 METRICS: tuple[str, ...] = (
-    "retrieval_hr5", "retrieval_ndcg5", "ranking_ndcg5_reference", "ranking_ndcg5",
-    "ranking_kendall", "interest_accuracy", "interest_auc", "history_recall",
+    "retrieval_hr5", "retrieval_ndcg5", "retrieval_overlap5", "retrieval_rbo5",
+    "ranking_ndcg5_reference", "ranking_ndcg5", "ranking_kendall", "interest_accuracy",
+    "interest_auc", "interest_calibration_error", "history_recall", "history_order_recall",
     "history_precision", "item_recovery", "attribution_accuracy", "interest_accuracy_heldout_items",
     "interest_auc_heldout_items", "ranking_kendall_heldout_items",
 )  # fmt: skip
@@ -169,10 +190,10 @@ def _figures(records: Sequence[Record], answers: Sequence[Answer], seed: int) ->
         ]
         if judged:
             found[name] = bootstrap_mean([r for r, _ in judged], [c for _, c in judged], seed=seed)
-    return found | _interest_auc(records, answers, seed)
+    return found | _interest_by_score(records, answers, seed)
 
 
-def _interest_auc(
+def _interest_by_score(
     records: Sequence[Record], answers: Sequence[Answer], seed: int
 ) -> dict[str, Figure]:
     asked = [(records[a.index], a) for a in answers if a.task == "interest"]
@@ -181,7 +202,10 @@ def _interest_auc(
         return {}
     scores = [_probability(answer.value) for _, answer in asked]
     cases = [_cluster(record) for record, _ in asked]
-    return {"interest_auc": bootstrap_auc(scores, liked, cases, seed=seed)}
+    return {
+        "interest_auc": bootstrap_auc(scores, liked, cases, seed=seed),
+        "interest_calibration_error": bootstrap_calibration(scores, liked, cases, seed=seed),
+    }
 
 
 def _cluster(record: Record) -> tuple[str, str]:

@@ -20,7 +20,13 @@ import numpy.typing as npt
 from innerview.errors import RecordError
 from innerview.evaluation.metrics import auc
 
-__all__ = ["Figure", "bootstrap_auc", "bootstrap_mean", "bootstrap_skill"]
+__all__ = [
+    "Figure",
+    "bootstrap_auc",
+    "bootstrap_calibration",
+    "bootstrap_mean",
+    "bootstrap_skill",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -111,6 +117,43 @@ def bootstrap_auc(
         _weighted_auc(times[:, owner], kinds, starts)
         for times in _resamples(n_cases, len(owner), seed, n_resamples)
     ]
+    return _figure(value, np.concatenate(drawn), n_cases)
+
+
+def bootstrap_calibration(
+    scores: Sequence[float],
+    liked: Sequence[bool],
+    cases: Sequence[Hashable],
+    *,
+    n_bins: int = 10,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> Figure:
+    """Expected calibration error: how far, on average, the share of yes in a bin of probabilities
+    lies from the mean probability there (Naeini et al., AAAI 2015); bins of equal width.
+
+    Args:
+        scores: (N,) probabilities of yes.
+        liked: (N,) what the target said.
+        cases: (N,) which case each answer is about.
+        n_bins: from 0 to 1.
+        seed: of the resampling.
+        n_resamples: B.
+
+    Raises:
+        RecordError: there is no answer, or not one case per answer.
+    """
+    owner, n_cases = _owners(cases, len(scores))
+    numbers = np.asarray(scores, dtype=np.float64)
+    bins = np.minimum((numbers * n_bins).astype(np.int64), n_bins - 1)
+    excess = np.zeros((n_cases, n_bins))  # of probability over yes
+    np.add.at(excess, (owner, bins), numbers - np.asarray(liked, dtype=np.float64))
+    counts = np.bincount(owner, minlength=n_cases).astype(np.float64)
+    drawn = [
+        np.abs(times @ excess).sum(axis=1) / (times @ counts)
+        for times in _resamples(n_cases, n_cases, seed, n_resamples)
+    ]
+    value = float(np.abs(excess.sum(axis=0)).sum() / len(numbers))
     return _figure(value, np.concatenate(drawn), n_cases)
 
 

@@ -18,12 +18,15 @@ from scipy.stats import rankdata
 __all__ = [
     "REFERENCE_GAINS",
     "auc",
+    "history_order_recall",
     "history_precision",
     "history_recall",
     "hit",
     "interest_correct",
     "kendall_tau",
     "linear_gains",
+    "overlap",
+    "rank_biased_overlap",
     "ranking_ndcg",
     "reciprocal_gain",
     "reference_gains",
@@ -44,6 +47,24 @@ def reciprocal_gain(answers: Sequence[str], truth: str, *, k: int = 5) -> float:
     if truth not in answers[:k]:
         return 0.0
     return float(1.0 / np.log2(2.0 + list(answers).index(truth)))
+
+
+def overlap(answers: Sequence[str], truth: Sequence[str], *, k: int = 5) -> float:
+    """Share of the target's first ``k`` outcomes that are among the first ``k`` answers."""
+    wanted = set(truth[:k])
+    return len(wanted & set(answers[:k])) / len(wanted) if wanted else 1.0
+
+
+def rank_biased_overlap(
+    answers: Sequence[str], truth: Sequence[str], *, k: int = 5, persistence: float = 0.8
+) -> float:
+    """Rank-biased overlap of two lists down to ``k`` (Webber et al., TOIS 2010): the mean over
+    depths of how much the lists share that far, a depth weighing ``persistence`` times the one
+    above it. 1 equal, 0 nothing shared."""
+    depths = range(1, min(k, len(truth)) + 1)
+    weights = [persistence ** (depth - 1) for depth in depths]
+    shared = [len(set(answers[:depth]) & set(truth[:depth])) / depth for depth in depths]
+    return float(np.dot(weights, shared) / sum(weights)) if weights else 1.0
 
 
 def reference_gains(n: int) -> list[float]:
@@ -119,6 +140,23 @@ def history_recall(answers: Sequence[str], truth: Sequence[str]) -> float:
     """Share of the distinct true parts that were named; a repeated answer counts once."""
     true = set(truth)
     return len(true & set(answers)) / len(true) if true else 1.0
+
+
+def history_order_recall(answers: Sequence[str], truth: Sequence[str]) -> float:
+    """Share of the true parts that were named in their order: of the longest common subsequence.
+
+    Args:
+        answers: ids as named.
+        truth: ids in the order of the case.
+    """
+    longest = [0] * (len(truth) + 1)
+    for answer in answers:
+        before = 0
+        for at, part in enumerate(truth, start=1):
+            here = longest[at]
+            longest[at] = before + 1 if answer == part else max(here, longest[at - 1])
+            before = here
+    return longest[-1] / len(truth) if truth else 1.0
 
 
 def history_precision(answers: Sequence[str], truth: Sequence[str]) -> float:
