@@ -108,7 +108,7 @@ def render(
                 variant=_mix(variant, str(place)),
                 split=split,
                 noun=noun,
-                brief=_told_next(checked, chosen),
+                brief=_told_next(checked, chosen, style),
                 audience=style.audience,
                 tone=style.tone,
             )
@@ -156,7 +156,7 @@ def wordings(
     chosen = choose(claims, style)
     ways = [tuple(_openings(style, "train", outcome=outcome, rank=rank, titles=titles))]
     for checked in chosen:
-        brief = _told_next(checked, chosen)
+        brief = _told_next(checked, chosen, style)
         known = ways_for(style.audience, style.tone)
         told = _ways(known, _kind(checked, known, brief=brief), "train")
         ways.append(
@@ -349,18 +349,18 @@ def _move(checked: CheckedClaim) -> str:
     return f"{'falls' if after > before else 'rises'} to rank {after}"
 
 
-def _told_next(checked: CheckedClaim, chosen: Sequence[CheckedClaim]) -> bool:
-    """Whether another claim tells the effect of a part's removal anyway: NECESSARY on the same
-    part, or UNDECIDED where the place is kept."""
+def _told_next(checked: CheckedClaim, chosen: Sequence[CheckedClaim], style: Style) -> bool:
+    """Whether another claim tells what a part's removal does: NECESSARY on the same part; or, to
+    those who are told ranks alone, what costs the place or that nothing does, where this part does
+    not."""
     if checked.claim.type != "EVIDENCE":
         return False
     measured = checked.measured
     unmoved = measured.get("rank_after") == measured.get("rank_before")
-    return any(
-        (c.claim.type == "NECESSARY" and c.claim.parts == checked.claim.parts)
-        or (c.claim.type == "UNDECIDED" and unmoved)
-        for c in chosen
-    )
+    about_place = [c.claim for c in chosen if c.claim.type in ("NECESSARY", "UNDECIDED")]
+    if unmoved and style.audience == "support":
+        return bool(about_place)
+    return any(claim.parts == checked.claim.parts for claim in about_place)
 
 
 def _quoted(parts: Sequence[str], titles: Mapping[str, str]) -> str:
