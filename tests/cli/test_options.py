@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,9 +12,12 @@ from typer.testing import CliRunner
 
 from innerview.cli import _options as opt
 from innerview.cli import _run, app
-from innerview.cli._options import seconds
+from innerview.cli._options import named_files, seconds
+from innerview.cli._result import show_fidelity
 from innerview.data.formats import DataFormat
 from innerview.data.splits import HoldOut
+from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.results import write_metrics
 from innerview.explainer import Claiming, Refuted
 from innerview.explanation.style import AUDIENCES, LENGTHS, TONES
 from innerview.pipeline import RunSettings
@@ -107,3 +111,31 @@ def test_version() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert result.exit_code == 0
     assert result.stdout.startswith("innerview 0.")
+
+
+def test_files_are_named_by_what_comes_before_their_ending() -> None:
+    assert named_files([]) == {}
+    assert named_files([Path("a/mine.jsonl"), Path("theirs.jsonl")]) == {
+        "given_mine": Path("a/mine.jsonl"),
+        "given_theirs": Path("theirs.jsonl"),
+    }
+    with pytest.raises(typer.BadParameter, match="rename one of them"):
+        named_files([Path("a/mine.jsonl"), Path("b/mine.jsonl")])
+
+
+def test_skill_is_shown_a_line_each_and_what_is_not_known_as_a_dash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = Figure(0.973, 0.9, 1.0, 40)
+    tree = {
+        "grounded": {"deletion": known, "deletion_skill": known, "coverage": known},
+        "given_mine": {"deletion": known},
+    }
+    path = tmp_path / "fidelity.json"
+    write_metrics(path, {"fidelity": tree})
+    show_fidelity(path)
+    heading, first, second, last = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["skill", "of", "the", "order", "deletion"]
+    assert first.split() == ["grounded", "0.97"]
+    assert second.split() == ["given", "mine", "–"]
+    assert last == str(path)

@@ -48,8 +48,9 @@ def show_fidelity(path: Path) -> None:
     tree = read_metrics(path)["fidelity"]
     measures = [m for m in next(iter(tree.values())) if m.endswith("_skill")]
     heads = [m.removesuffix("_skill").replace("_", " ") for m in measures]
-    width = max(map(len, tree))
-    typer.echo(" ".join([f"{'skill of the order':<{width}}", *(f"{head:>14}" for head in heads)]))
+    title = "skill of the order"
+    width = max(map(len, [title, *tree]))
+    typer.echo(" ".join([f"{title:<{width}}", *(f"{head:>14}" for head in heads)]))
     for name, own in tree.items():
         cells = [f"{own[m].value:14.2f}" if m in own else f"{'–':>14}" for m in measures]
         typer.echo(" ".join([f"{name.replace('_', ' '):<{width}}", *cells]))
