@@ -89,13 +89,13 @@ def test_edits_that_were_saved_make_the_same_model() -> None:
 
 def test_a_memory_whose_numbers_do_not_go_together_is_refused() -> None:
     shapes = {
-        "places": (n_places(4), 8), "weights": (3, 16), "unit": (1,), "recall.center": (8,),
+        "places": (n_places(4), 8), "weights": (3, 21), "unit": (1,), "recall.center": (8,),
         "recall.project": (5, 8), "recall.keys": (9, 5), "recall.values": (9, 4),
         "recall.far": (1,),
     }  # fmt: skip
     tensors = {name: torch.ones(shape) for name, shape in shapes.items()}
     assert memory_from_tensors(tensors).places.shape == (19, 8)
-    for shape in ((3, 15), (3, 17), (2, 16), (16,)):
+    for shape in ((3, 20), (3, 22), (2, 21), (21,)):
         with pytest.raises(RuntimeError, match=r"19 places do not go with weights of shape \("):
             memory_from_tensors(tensors | {"weights": torch.zeros(shape)})
     with pytest.raises(RuntimeError, match="18 places do not go"):
