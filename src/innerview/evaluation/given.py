@@ -65,7 +65,7 @@ def read_given(path: Path, target: Target, cases: Mapping[str, Case]) -> list[Gi
             case or an outcome that is not known, has neither reasons nor text, or comes twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         raise DataError("no such file; give one of explanations", path=path) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -47,7 +47,8 @@ def choose(claims: Sequence[CheckedClaim], style: Style = _SHORT) -> list[Checke
     EVIDENCE, then the other types, then what is left, as many as its length allows. A line has the
     most telling one. Groups that move no rank come last for those who are told ranks alone."""
     verified = [c for c in claims if c.verdict == "verified" and c.claim.type in _IN_PROSE]
-    mute = [c for c in verified if style.audience == "support" and _moves_nothing(c)]
+    ranks_alone = style.audience == "support"
+    mute = [c for c in verified if ranks_alone and c.claim.type == "ATTRIBUTE" and _unmoved(c)]
     telling = [c for c in verified if not any(c is other for other in mute)]
     kinds = _IN_PROSE if style.length != "line" else (*_WANTED[:2], "EVIDENCE", *_WANTED[2:])
     wanted = [next((c for c in telling if c.claim.type == kind), None) for kind in kinds]
@@ -59,12 +60,10 @@ def choose(claims: Sequence[CheckedClaim], style: Style = _SHORT) -> list[Checke
     return [c for c in verified if any(c is other for other in kept)]
 
 
-def _moves_nothing(checked: CheckedClaim) -> bool:
-    """Whether a group of parts changes the score and not the rank."""
+def _unmoved(checked: CheckedClaim) -> bool:
+    """Whether the rank was measured, and is as it was."""
     measured = checked.measured
-    return checked.claim.type == "ATTRIBUTE" and (
-        measured.get("rank_after") == measured.get("rank_before")
-    )
+    return "rank_after" in measured and measured["rank_after"] == measured.get("rank_before")
 
 
 def _is_about(checked: CheckedClaim, style: Style) -> bool:
@@ -218,10 +217,8 @@ def _kind(checked: CheckedClaim, known: Mapping[str, Ways], *, brief: bool) -> s
     key = _key(checked.claim)
     if brief and f"{key} brief" in known:
         return f"{key} brief"
-    measured = checked.measured
-    unmoved = f"{key} unmoved"
-    if unmoved in known and measured.get("rank_after") == measured.get("rank_before"):
-        return unmoved
+    if f"{key} unmoved" in known and _unmoved(checked):
+        return f"{key} unmoved"
     stated = checked.claim.stated
     top = stated.get("leaves_top", stated.get("stays_in_top"))
     return _for_top(key, top, known) if isinstance(top, int) else key
@@ -355,10 +352,8 @@ def _told_next(checked: CheckedClaim, chosen: Sequence[CheckedClaim], style: Sty
     not."""
     if checked.claim.type != "EVIDENCE":
         return False
-    measured = checked.measured
-    unmoved = measured.get("rank_after") == measured.get("rank_before")
     about_place = [c.claim for c in chosen if c.claim.type in ("NECESSARY", "UNDECIDED")]
-    if unmoved and style.audience == "support":
+    if style.audience == "support" and _unmoved(checked):
         return bool(about_place)
     return any(claim.parts == checked.claim.parts for claim in about_place)
 
