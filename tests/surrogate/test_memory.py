@@ -89,7 +89,7 @@ def test_edits_that_were_saved_make_the_same_model() -> None:
 
 def test_a_memory_whose_numbers_do_not_go_together_is_refused() -> None:
     shapes = {
-        "places": (n_places(4), 8), "weights": (3, 21), "unit": (1,), "recall.center": (8,),
+        "places": (n_places(4), 8), "weights": (3, 33), "unit": (1,), "recall.center": (8,),
         "recall.project": (5, 8), "recall.keys": (9, 5), "recall.values": (9, 4),
         "recall.far": (1,),
     }  # fmt: skip

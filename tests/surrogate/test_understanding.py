@@ -11,8 +11,16 @@ import torch
 from innerview.alignment.records import FORMS, Record
 from innerview.alignment.tasks import Asker
 from innerview.surrogate.answering import Respondent
+from innerview.surrogate.memory import n_weights
 from innerview.surrogate.surrogate import Surrogate
-from innerview.surrogate.understanding import Understanding, _fit, _Wanted
+from innerview.surrogate.understanding import (
+    _WEIGHED_ALIKE,
+    Understanding,
+    _costs,
+    _fit,
+    _temperature,
+    _Wanted,
+)
 from innerview.targets.protocol import Case
 
 from .test_memory import _deep, _records, _rows
@@ -41,7 +49,7 @@ def test_learning_to_compare_puts_the_targets_first_outcomes_further_ahead(
     asked = _retrieval(groups, "intention")
     reader = remembering.respondent.understanding
 
-    wanted = _Wanted.of(asked, remembering.target, 0.5, None)
+    wanted = _Wanted.of(asked, remembering.target, 3.0, None)
 
     def loss() -> float:
         fit = torch.cat([reader._fits(c[None], "intention") for c in reader._cases(asked)])
@@ -109,11 +117,12 @@ def test_titles_that_mean_nothing_are_not_looked_up(remembering: Surrogate, says
 def test_fits_leave_out_what_depends_on_the_case_alone() -> None:
     generator = torch.Generator().manual_seed(0)
     cases, outcomes = torch.randn(3, 4, generator=generator), torch.randn(5, 4, generator=generator)
-    products, linear, growth, own, of_case = torch.randn(5, 4, generator=generator)
-    bilinear = torch.einsum("nk,ok,k->no", cases, outcomes, products) + outcomes @ linear
+    products = torch.randn(4, 4, generator=generator)
+    linear, growth, own, of_case = torch.randn(4, 4, generator=generator)
+    bilinear = torch.einsum("nk,ol,kl->no", cases, outcomes, products) + outcomes @ linear
     bilinear = bilinear + (cases @ of_case + 0.3)[:, None]
     wanted = bilinear * torch.exp(outcomes @ growth) + outcomes @ own
-    weights = torch.cat([products, linear, growth, own, of_case, torch.tensor([0.3])])
+    weights = torch.cat([products.flatten(), linear, growth, own, of_case, torch.tensor([0.3])])
     torch.testing.assert_close(_fit(weights, cases, outcomes), wanted)
 
 
@@ -126,7 +135,7 @@ def test_fits_order_outcomes_as_a_target_does_that_multiplies_whole_vectors() ->
     center, scale = augmented.mean(0), augmented.std(0)
     told = (augmented - center) / scale  # as projectors tell it
     nothing, one = torch.zeros(5), torch.tensor([0.0, 0, 0, 0, 1])
-    products = torch.cat([scale[:4], torch.zeros(1)])
+    products = torch.diag(torch.cat([scale[:4], torch.zeros(1)])).flatten()
     of_case = torch.cat([center[:4], torch.zeros(1)])
     weights = torch.cat([products, nothing, one * scale[4], nothing, of_case, torch.zeros(1)])
     asked = torch.cat([cases, torch.zeros(7, 1)], dim=1)
@@ -144,16 +153,43 @@ def test_what_is_wanted_are_the_targets_scores_as_shares(
     remembering: Surrogate, groups: list[list[Record]]
 ) -> None:
     asked, target = _questions(groups), remembering.target
-    wanted = _Wanted.of(asked, target, 0.5, None)
+    wanted = _Wanted.of(asked, target, 3.0, None)
     torch.testing.assert_close(wanted.shares.sum(1), torch.ones(len(asked)))
+    told, gaps = [], []
     for record, rows, shares in zip(asked, wanted.rows, wanted.shares, strict=True):
         order = [target.outcomes.ids[row] for row in rows[shares > 0].tolist()]
         assert order[: len(record.label["top"])] == list(record.label["top"])
         assert not set(order) & set(record.parts[: record.visible])
         scores = target.score([Case("c", record.parts[: record.visible])])[0]
         first, second = (float(scores[row]) for row in rows[:2])
-        nats = (first - second) / (0.5 * float(scores.std(ddof=1)))
-        assert float((shares[0] / shares[1]).log()) == pytest.approx(nats, abs=1e-3)
+        told.append(float((shares[0] / shares[1]).log()))
+        gaps.append((first - second) / float(scores.std(ddof=1)))
+    # One temperature for all of them, at which three outcomes share the median case's.
+    temperatures = np.array(gaps) / np.array(told)
+    np.testing.assert_allclose(temperatures, temperatures[0], rtol=1e-3)
+    perplexity = torch.special.entr(wanted.shares).sum(1).exp()
+    assert float(perplexity.median()) == pytest.approx(3.0, rel=1e-3)
+
+
+@pytest.mark.parametrize(("sharing", "shared"), [(2.0, 2.0), (150.0, 3.0)])
+def test_as_many_outcomes_share_as_are_asked_for_and_half_where_there_are_few(
+    sharing: float, shared: float
+) -> None:
+    scores = torch.randn(9, 8, generator=torch.Generator().manual_seed(0))
+    scores[:, 6:] = -torch.inf  # no answers
+    scores[0] = -torch.inf  # a case with none
+    shares = torch.softmax(scores[1:] / _temperature(scores, sharing), dim=1)
+    perplexity = torch.special.entr(shares).sum(1).exp()
+    assert float(perplexity.median()) == pytest.approx(shared, rel=1e-3)
+
+
+def test_products_of_unlike_numbers_cost_more_in_titles_than_in_slots() -> None:
+    (titles, slots) = (_costs(one, 3) for one in _WEIGHED_ALIKE.values())
+    alike = torch.eye(3, dtype=torch.bool).flatten()
+    assert torch.equal(titles[:9][alike], slots[:9][alike])
+    assert bool((titles[:9][~alike] > slots[:9][~alike]).all())
+    assert torch.equal(titles[9:], slots[9:])
+    assert len(titles) == n_weights(3)
 
 
 def test_what_is_not_taught_stays_out_of_it(
@@ -161,7 +197,7 @@ def test_what_is_not_taught_stays_out_of_it(
 ) -> None:
     asked, ids = _questions(groups), remembering.target.outcomes.ids
     taught = set(ids[: len(ids) // 2])
-    wanted = _Wanted.of(asked, remembering.target, 0.5, taught)
+    wanted = _Wanted.of(asked, remembering.target, 3.0, taught)
     named = {ids[row] for row in wanted.rows[wanted.shares > 0].tolist()}
     assert named <= taught
     fit = torch.randn(len(asked), len(ids), generator=torch.Generator().manual_seed(0))
@@ -176,7 +212,7 @@ def test_a_target_that_scores_no_shortened_case_teaches_by_its_lists(
     asked, target = _questions(groups), remembering.target
     fixed = replace(target.capabilities, rescoring=False)
     monkeypatch.setattr(type(target), "capabilities", property(lambda _: fixed))
-    wanted = _Wanted.of(asked, target, 0.5, None)
+    wanted = _Wanted.of(asked, target, 3.0, None)
     for record, rows, shares in zip(asked, wanted.rows, wanted.shares, strict=True):
         top = list(record.label["top"])
         assert [target.outcomes.ids[row] for row in rows[: len(top)].tolist()] == top
@@ -203,7 +239,7 @@ def test_what_was_learned_is_kept_with_the_memory(
     one.memorize(_rows(one, groups), kept=kept, compared=asked)
     other.memorize(_rows(other, groups), kept=kept, compared=asked)
     assert torch.equal(one.memory.weights, other.memory.weights)
-    assert one.memory.weights.shape == (len(FORMS), 5 * (len(one.memory.places) // 4) + 1)
+    assert one.memory.weights.shape == (len(FORMS), n_weights(len(one.memory.places) // 4))
 
 
 def test_the_strongest_part_is_the_one_without_which_the_outcome_fits_worst(

@@ -13,7 +13,7 @@ from innerview.files import BLANK_SEAL, is_sealed, seal, sha256_of
 
 __all__ = ["VERSION", "fingerprint_of", "read_manifest", "sealed_manifest"]
 
-VERSION = 6
+VERSION = 7
 """5: what is read in a memory knows lengths; 4: it looks titles up by keys."""
 
 

@@ -49,6 +49,7 @@ __all__ = [
     "memory_to_tensors",
     "n_numbers",
     "n_places",
+    "n_weights",
     "read_cases",
     "read_mentions",
     "reserve",
@@ -81,9 +82,10 @@ class Memory:
         edits: in the order in which they were made; none where nothing was written.
         explained: how much of the vectors' variance is explained where nothing was fitted.
         places: (n, h) float32, the directions of the hidden state that are written to.
-        weights: (F, 5c + 1) float32, per form, how well a case and a mention fit: of their
-            products, of the mention, of how both grow with the mention, of the mention by itself,
-            of the case and of one; learned anew for what is read (``understanding.py``).
+        weights: (F, c² + 4c + 1) float32, per form, how well a case and a mention fit: of the
+            products of each number of the case (outer) and each of the mention, of the mention, of
+            how both grow with the mention, of the mention by itself, of the case and of one;
+            learned anew for what is read (``understanding.py``).
         unit: (1,) float32, length of one standard deviation of a written number.
         recall: of titles, beside the feed-forward part of the first layer that writes; None where
             nothing was written, or no titles were told.
@@ -105,6 +107,11 @@ def n_places(c: int) -> int:
 def n_numbers(places: int) -> int:
     """How many numbers per vector so many directions have room for."""
     return max(0, places - 3) // 4
+
+
+def n_weights(c: int) -> int:
+    """How many weights tell from c numbers of a case and c of a mention how well they fit."""
+    return c * c + 4 * c + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +191,7 @@ def memory_from_tensors(tensors: Mapping[str, Tensor]) -> Memory:
     if not tensors:
         return Memory()
     n, shape = len(tensors["places"]), tuple(tensors["weights"].shape)
-    if shape != (len(FORMS), 5 * n_numbers(n) + 1) or n != n_places(n_numbers(n)):
+    if shape != (len(FORMS), n_weights(n_numbers(n))) or n != n_places(n_numbers(n)):
         raise RuntimeError(f"{n} places do not go with weights of shape {shape}")
     own = (name for name in tensors if name not in _NUMBERS and not name.startswith("recall."))
     stems = sorted({name.rpartition(".")[0] for name in own})

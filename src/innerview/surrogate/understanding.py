@@ -28,14 +28,30 @@ from innerview.targets.protocol import Case, Target
 
 __all__ = ["Understanding"]
 
-_WEIGHED_ALIKE: Mapping[tuple[Form, ...], float] = {
-    ("behavior",): 1.0,
-    ("intention", "hybrid"): 0.5,
+
+@dataclass(frozen=True, slots=True)
+class _Weighing:
+    """How weights of case and outcome are learned (docs/experiments.md).
+
+    Attributes:
+        sharing: how many outcomes share what a case wants, the median case: the perplexity.
+        across: what a product of two different numbers costs, times its squared weight.
+    """
+
+    sharing: float
+    across: float
+
+
+_WEIGHED_ALIKE: Mapping[tuple[Form, ...], _Weighing] = {
+    ("behavior",): _Weighing(sharing=150.0, across=1.0),
+    ("intention", "hybrid"): _Weighing(sharing=10.0, across=0.03),
 }
-"""Forms that share weights, and the temperature at which the target's scores, in standard
-deviations of a case's, are their shares (docs/experiments.md)."""
+"""Forms that share weights. What is read off titles is less sure than what a slot tells: more
+outcomes share in it, and less is made of how its errors hang together."""
 _MOST_WANTED, _SCORED_AT_ONCE = 1024, 256
 """Outcomes of a case that have shares, the best; and cases that the target scores at once."""
+_TEMPERATURES = (1e-3, 1e3)
+"""Bounds within which one is looked for, in standard deviations of a case's scores."""
 _EPOCHS, _BATCH, _RATE = 25, 100, 0.02
 _WEIGHT_DECAY = 1e-4
 _SAYS_SOMETHING = 0.1
@@ -69,8 +85,10 @@ class Understanding:
         top list that fall as one over the rank. The memory's own weights, fitted to yes and no,
         tell good outcomes from bad ones but not the best from the good. What is read off titles is
         less sure than what a slot tells, and wants to be weighed otherwise: forms with slots share
-        their weights, the other has its own, and a flatter distribution. Steps get smaller to the
-        end, or the last few questions have too much of a say.
+        their weights, the other has its own, and a flatter distribution. How flat is said by how
+        many outcomes share it, not by the width of the target's scores: their tails differ from
+        target to target. Steps get smaller to the end, or the last few questions have too much of
+        a say.
 
         Args:
             records: retrieval questions of training; forms that they lack keep their weights.
@@ -81,22 +99,23 @@ class Understanding:
         cases = self._cases(records)
         rng = np.random.default_rng(seed)
         learned = self.memory.weights.clone()
-        for alike, temperature in _WEIGHED_ALIKE.items():
+        for alike, weighing in _WEIGHED_ALIKE.items():
             forms = [form for form in alike if any(r.form == form for r in records)]
             places = [FORMS.index(form) for form in forms]
             own = [i for i, r in enumerate(records) if r.form in forms]
             if not own:
                 continue
-            wanted = _Wanted.of([records[i] for i in own], self.target, temperature, taught)
+            wanted = _Wanted.of([records[i] for i in own], self.target, weighing.sharing, taught)
             asked = [records[i].form for i in own]
             weights = torch.zeros_like(learned[0]).requires_grad_()
+            cost = _costs(weighing, cases.shape[1])
             adam = torch.optim.Adam([weights], lr=_RATE)
             for epoch in range(_EPOCHS):
                 adam.param_groups[0]["lr"] = _RATE * (1 - epoch / _EPOCHS)
                 order = rng.permutation(len(own))
                 for start in range(0, len(order), _BATCH):
                     chosen = order[start : start + _BATCH].tolist()
-                    loss = _WEIGHT_DECAY * weights.square().sum()
+                    loss = (cost * weights.square()).sum()
                     for form in forms:
                         some = [i for i in chosen if asked[i] == form]
                         if some:
@@ -108,7 +127,7 @@ class Understanding:
         self.memory.weights = learned
 
     def _weights(self, form: Form) -> Tensor:
-        """(5n + 1,)"""
+        """(n² + 4n + 1,)"""
         return self.memory.weights[FORMS.index(form)]
 
     def best(self, records: Sequence[Record], *, size: int) -> list[tuple[str, ...]]:
@@ -197,18 +216,28 @@ class Understanding:
 
 
 def _fit(weights: Tensor, cases: Tensor, outcomes: Tensor) -> Tensor:
-    """(N, O) from (5n + 1,) weights: of products, of the outcome's own numbers, of the case's and
-    of one, all as long as the outcome's vector is; and of the outcome's numbers by themselves.
+    """(N, O) from (n² + 4n + 1,) weights: of products, of the outcome's own numbers, of the case's
+    and of one, all as long as the outcome's vector is; and of the outcome's numbers by themselves.
 
     A vector's numbers tell its direction and the logarithm of its length (``projector.py``), less
-    their means, and a target multiplies with all of the vector; multiplied out, that is these.
+    their means, and a target multiplies with all of the vector; multiplied out, that is these, with
+    products of like numbers. Products of unlike ones are for what is read with errors that hang
+    together, and for targets whose cases and outcomes are not alike.
     What depends on the case alone is the same for all outcomes, and left out.
     """
-    products, linear, growth, own, of_case = weights[:-1].chunk(5)
+    n = cases.shape[1]
+    products, linear, growth, own, of_case, constant = torch.split(weights, [n * n, n, n, n, n, 1])
     lengths = torch.exp(outcomes @ growth)
-    along = (cases * products + linear) @ outcomes.T + (cases @ of_case + weights[-1])[:, None]
+    alone = (cases @ of_case + constant)[:, None]
+    along = (cases @ products.view(n, n) + linear) @ outcomes.T + alone
     fit: Tensor = along * lengths + outcomes @ own
     return fit
+
+
+def _costs(weighing: _Weighing, n: int) -> Tensor:
+    """(n² + 4n + 1,) of a squared weight each."""
+    across = torch.full((n, n), _WEIGHT_DECAY + weighing.across).fill_diagonal_(_WEIGHT_DECAY)
+    return torch.cat([across.flatten(), torch.full((4 * n + 1,), _WEIGHT_DECAY)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,24 +261,25 @@ class _Wanted:
         cls,
         records: Sequence[Record],
         target: Target,
-        temperature: float,
+        sharing: float,
         taught: Collection[str] | None,
     ) -> _Wanted:
         index = target.outcomes.index
         known = [[index[p] for p in r.parts[: r.visible] if p in index] for r in records]
         untaught = [] if taught is None else [index[o] for o in index if o not in taught]
-        rows, shares = [], []
+        rescoring = target.capabilities.rescoring
+        rows, scores = [], []
         for start in range(0, len(records), _SCORED_AT_ONCE):
             here = slice(start, start + _SCORED_AT_ONCE)
-            if target.capabilities.rescoring:
-                scores = _scores(records[here], target, temperature)
-            else:
-                scores = _by_rank(records[here], index)
-            _leave_out(scores, known[here], untaught)
-            best = scores.topk(min(_MOST_WANTED, len(index)), dim=1)
+            found = _scores(records[here], target) if rescoring else _by_rank(records[here], index)
+            _leave_out(found, known[here], untaught)
+            best = found.topk(min(_MOST_WANTED, len(index)), dim=1)
             rows.append(best.indices)
-            shares.append(torch.softmax(best.values, dim=1).nan_to_num(0.0))  # nothing left
-        return cls(torch.cat(rows), torch.cat(shares), known, untaught)
+            scores.append(best.values)
+        values = torch.cat(scores)
+        temperature = _temperature(values, sharing) if rescoring else 1.0
+        shares = torch.softmax(values / temperature, dim=1).nan_to_num(0.0)  # nothing left
+        return cls(torch.cat(rows), shares, known, untaught)
 
     def loss(self, fit: Tensor, some: Sequence[int]) -> Tensor:
         """Mean cross-entropy of (n, O) fits with what some of the cases want, in nats."""
@@ -267,12 +297,34 @@ def _leave_out(scores: Tensor, known: Sequence[Sequence[int]], untaught: Sequenc
         row[list(own)] = -torch.inf
 
 
-def _scores(records: Sequence[Record], target: Target, temperature: float) -> Tensor:
-    """(N, O) the target's scores, one standard deviation of a case's being one over the
-    temperature."""
+def _scores(records: Sequence[Record], target: Target) -> Tensor:
+    """(N, O) the target's scores, in standard deviations of each case's."""
     cases = [Case(r.case_id, r.parts[: r.visible]) for r in records]
     scores = torch.from_numpy(np.array(target.score(cases), dtype=np.float32))
-    return scores / (scores.std(1, keepdim=True).clamp_min(1e-6) * temperature)
+    return scores / scores.std(1, keepdim=True).clamp_min(1e-6)
+
+
+def _temperature(scores: Tensor, sharing: float) -> float:
+    """One for all cases, at which so many outcomes share the median case's.
+
+    Perplexity grows with temperature, so halving finds it. Where there are hardly as many outcomes,
+    half of them share.
+
+    Args:
+        scores: (N, M) of each case's best outcomes; what is no answer is minus infinity.
+    """
+    some = scores[:: max(1, len(scores) // _SCORED_AT_ONCE)]
+    wanted = min(sharing, float(some.isfinite().sum(1).median()) / 2)
+    low, high = (float(np.log(bound)) for bound in _TEMPERATURES)
+    for _ in range(30):
+        middle = (low + high) / 2
+        shares = torch.softmax(some / float(np.exp(middle)), dim=1)
+        perplexity = torch.special.entr(shares).sum(1).exp()
+        if float(perplexity.nanmedian()) > wanted:
+            high = middle
+        else:
+            low = middle
+    return float(np.exp((low + high) / 2))
 
 
 def _by_rank(records: Sequence[Record], index: Mapping[str, int]) -> Tensor:

@@ -455,9 +455,10 @@ class _Writer:
         self.memory.explained["fits"] = fit.explained()
         weights = into / torch.cat(fit.written).std()
         c = self.c
-        self.memory.weights = torch.cat([weights[: 2 * c], weights.new_zeros(3 * c + 1)]).repeat(
-            len(FORMS), 1
-        )
+        alike, linear = torch.split(weights[: 2 * c], c)
+        self.memory.weights = torch.cat(
+            [torch.diag(alike).flatten(), linear, weights.new_zeros(3 * c + 1)]
+        ).repeat(len(FORMS), 1)
         # Pairs of a factor and another, the last one for all that is linear.
         rest = mention @ weights[c : 2 * c] + case @ weights[2 * c : 3 * c] + flat * weights[-1]
         factors = torch.cat([case.T, flat[None]])
