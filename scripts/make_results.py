@@ -12,6 +12,7 @@ COLUMNS = (
     "behavior", "intention", "hybrid", "unaligned", "in_context", "distilled",
     "popularity", "constant", "random",
 )  # fmt: skip
+FLOORS = ("popularity", "constant", "random")
 METRICS = {
     "retrieval_hr5": "retrieval HR@5",
     "retrieval_ndcg5": "retrieval NDCG@5",
@@ -87,7 +88,8 @@ PAPER_METRICS = (
 def cell(figure: Mapping[str, float] | None) -> str:
     if figure is None:
         return "–"
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+    told = f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return told if "p" not in figure else f"{told}, p {figure['p']:.3f}"
 
 
 def lines_of(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -105,6 +107,16 @@ def alignment_table(alignment: Mapping[str, Any]) -> list[str]:
         for metric, label in METRICS.items()
     ]
     return lines_of(["", *shown], rows)
+
+
+def difference_table(differences: Mapping[str, Any]) -> list[str]:
+    """What the hybrid has over each of the others that know the case, question by question."""
+    shown = [c for c in COLUMNS if c in differences and c not in FLOORS]
+    rows = [
+        [label, *(cell(differences[c].get(metric)) for c in shown)]
+        for metric, label in METRICS.items()
+    ]
+    return lines_of(["hybrid, less", *shown], rows)
 
 
 def channel_table(channels: Mapping[str, Any]) -> list[str]:
@@ -186,6 +198,8 @@ def page(results: Path) -> str:
             lines += [notes.read_text(encoding="utf-8").rstrip(), ""]
         if metrics:
             lines += [*alignment_table(metrics["alignment"]), ""]
+        if "differences" in metrics:
+            lines += [*difference_table(metrics["differences"]), ""]
         if "channels" in metrics:
             lines += [*channel_table(metrics["channels"]), ""]
         if fidelity:

@@ -24,6 +24,7 @@ def test_the_page_is_what_the_script_makes() -> None:
 def test_every_method_metric_and_exchange_has_its_place(tmp_path: Path) -> None:
     tree = {
         "alignment": {method: dict.fromkeys(METRICS, FIGURE) for method in METHODS},
+        "differences": {"behavior": dict.fromkeys(METRICS, FIGURE | {"p": 0.125})},
         "channels": {
             name: {"shift": FIGURE, "preference": FIGURE} for name in ("unchanged", *CHANGES)
         },
@@ -38,7 +39,11 @@ def test_every_method_metric_and_exchange_has_its_place(tmp_path: Path) -> None:
     assert f"| | {' | '.join(METHODS)} |" in lines
     shown = [line for line in lines if line.count("0.500 [0.250, 0.750]") == len(METHODS)]
     assert len(shown) == len(METRICS) - 1, "history precision is left out"
-    assert sum("0.500 [0.250, 0.750]" in line for line in lines) == len(shown) + 1 + len(CHANGES)
+    assert "| hybrid, less | behavior |" in lines
+    differences = [line for line in lines if line.endswith("0.500 [0.250, 0.750], p 0.125 |")]
+    assert len(differences) == len(shown)
+    told = sum("0.500 [0.250, 0.750]" in line for line in lines)
+    assert told == 2 * len(shown) + 1 + len(CHANGES)
     paper = lines[lines.index("## Beside the paper") :]
     assert "| hybrid: history recall | 0.133 | 0.146 | 0.071 | 0.500 |" in paper
     assert "| distilled: retrieval HR@5 | 0.674 | 0.622 | 0.975 | 0.500 |" in paper

@@ -15,6 +15,7 @@ from innerview.evaluation._tables import (
     METHODS,
     alignment_table,
     channel_table,
+    difference_table,
     fidelity_table,
     methods_shown,
     verdict_groups,
@@ -129,6 +130,24 @@ def test_verdicts_are_counted_by_who_claimed() -> None:
     assert (own.verified, own.refuted, own.share) == (0, 2, "0%")
     reasons = {t.label: t.share for t in groups["The surrogate's one reason, by form"]}
     assert reasons == {"Text only": "100%", "Text and vectors": "0%"}
+
+
+def test_page_shows_differences_where_they_were_measured() -> None:
+    assert 'id="differences"' not in page()
+    told = {
+        "intention": {
+            "retrieval_hr5": {"value": 0.01, "low": -0.02, "high": 0.04, "n": 9, "p": 0.5}
+        },
+        "random": {"retrieval_hr5": {"value": 0.9, "low": 0.8, "high": 1.0, "n": 9, "p": 0.001}},
+    }
+    headings, rows = difference_table({"differences": told})
+    assert headings == ["vectors"], "tables that do not know the case are left out"
+    assert [row.name for row in rows] == ["retrieval_hr5"]
+    (cell,) = rows[0].cells
+    assert cell is not None
+    assert (cell.value, cell.interval) == ("0.010", "−0.020 to 0.040, p 0.500")
+    text = page(metrics=METRICS | {"differences": told})
+    assert 'id="differences"' in text and "−0.020 to 0.040, p 0.500" in text
 
 
 def test_page_shows_channels_where_they_were_measured() -> None:

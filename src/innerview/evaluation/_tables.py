@@ -22,6 +22,7 @@ __all__ = [
     "Tally",
     "alignment_table",
     "channel_table",
+    "difference_table",
     "fidelity_table",
     "methods_shown",
     "verdict_groups",
@@ -164,6 +165,19 @@ def alignment_table(metrics: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def difference_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings, and one row per metric: what text and vectors have over each of the others that
+    know the case."""
+    branches: Mapping[str, Mapping[str, Any]] = metrics.get("differences", {})
+    others = [name for name in METHODS if name in branches and name not in FLOORS]
+    rows = [
+        Row(_LABELS[name], name, tuple(_cell(_figure(branches[o].get(name))) for o in others))
+        for name in METRICS
+        if any(name in branches[o] for o in others)
+    ]
+    return [METHODS[name] for name in others], rows
+
+
 def fidelity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     """Headings of the metrics that occur, and one row per method, in the order given."""
     branches: Mapping[str, Mapping[str, Any]] = metrics.get("fidelity", {})
@@ -248,6 +262,8 @@ def _cell(
     if figure is None:
         return None
     value, interval = _number(figure.value), f"{_number(figure.low)} to {_number(figure.high)}"
+    if figure.p is not None:
+        interval += f", p {_number(figure.p)}"
     if ends is None:
         return Cell(value, interval, figure.n)
     at, low, high = (

@@ -6,6 +6,7 @@ were made: a surrogate, a table and a coin are judged alike.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,15 @@ from innerview.evaluation.bootstrap import (
     bootstrap_mean,
 )
 
-__all__ = ["METRICS", "Answer", "AnswerValue", "alignment_metrics", "paired_answers"]
+__all__ = [
+    "METRICS",
+    "Answer",
+    "AnswerValue",
+    "Judged",
+    "alignment_metrics",
+    "judged_answers",
+    "paired_answers",
+]
 
 AnswerValue = tuple[str, ...] | float | str
 """By task: ids best first (retrieval, at most 5; ranking; history), a probability of yes from 0
@@ -41,6 +50,21 @@ class Answer:
     task: Task
     form: Form
     value: AnswerValue
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an answer is worth by some metric.
+
+    Attributes:
+        worth: by the metric, more being better.
+        question: the same for everyone who was asked it, in whatever form and words.
+        cluster: what hangs together: a case; for questions without one, the outcome asked about.
+    """
+
+    worth: float
+    question: tuple[str, ...]
+    cluster: tuple[str, str]
 
 
 Judge = Callable[[Record, AnswerValue], float | None]
@@ -172,25 +196,48 @@ def alignment_metrics(
     Raises:
         RecordError: the numbers differ, or a value does not fit its task.
     """
+    found = {
+        name: bootstrap_mean([j.worth for j in own], [j.cluster for j in own], seed=seed)
+        for name, own in judged_answers(records, values).items()
+    }
     answers = paired_answers(records, values)
-    of_heldout = [bool(record.label.get(HELDOUT)) for record in records]
-    found = _figures(records, [a for a in answers if not of_heldout[a.index]], seed)
-    apart = _figures(records, [a for a in answers if of_heldout[a.index]], seed)
-    found |= {f"{name}_heldout_items": figure for name, figure in apart.items()}
+    for suffix, own in _apart(records, answers):
+        by_score = _interest_by_score(records, own, seed)
+        found |= {f"{name}{suffix}": figure for name, figure in by_score.items()}
     return {name: found[name] for name in METRICS if name in found}
 
 
-def _figures(records: Sequence[Record], answers: Sequence[Answer], seed: int) -> dict[str, Figure]:
-    found: dict[str, Figure] = {}
-    for name, (task, judge) in _JUDGES.items():
-        judged = [
-            (result, _cluster(records[a.index]))
-            for a in answers
-            if a.task == task and (result := judge(records[a.index], a.value)) is not None
-        ]
-        if judged:
-            found[name] = bootstrap_mean([r for r, _ in judged], [c for _, c in judged], seed=seed)
-    return found | _interest_by_score(records, answers, seed)
+def judged_answers(
+    records: Sequence[Record], values: Sequence[AnswerValue]
+) -> dict[str, list[Judged]]:
+    """What each answer is worth, by metric: those that are means over answers, of ``METRICS``.
+
+    Args:
+        records: questions, with the target's labels.
+        values: one answer per record, in order; see ``AnswerValue``.
+
+    Raises:
+        RecordError: the numbers differ, or a value does not fit its task.
+    """
+    found: dict[str, list[Judged]] = {}
+    for suffix, own in _apart(records, paired_answers(records, values)):
+        for name, (task, judge) in _JUDGES.items():
+            for answer in own:
+                record = records[answer.index]
+                if answer.task == task and (worth := judge(record, answer.value)) is not None:
+                    judged = Judged(worth, _question(record), _cluster(record))
+                    found.setdefault(f"{name}{suffix}", []).append(judged)
+    return {name: found[name] for name in METRICS if name in found}
+
+
+def _apart(records: Sequence[Record], answers: Sequence[Answer]) -> list[tuple[str, list[Answer]]]:
+    """Answers to usual questions, and those about outcomes kept out of training, with what is
+    behind the names of their metrics."""
+    of_heldout = [bool(record.label.get(HELDOUT)) for record in records]
+    return [
+        ("", [a for a in answers if not of_heldout[a.index]]),
+        ("_heldout_items", [a for a in answers if of_heldout[a.index]]),
+    ]
 
 
 def _interest_by_score(
@@ -208,8 +255,12 @@ def _interest_by_score(
     }
 
 
+def _question(record: Record) -> tuple[str, ...]:
+    """What the target said to it tells a question from others about the case."""
+    return (record.task, record.case_id, json.dumps(dict(record.label), sort_keys=True))
+
+
 def _cluster(record: Record) -> tuple[str, str]:
-    """What hangs together: a case; for questions without one, the outcome asked about."""
     if record.case_id:
         return ("case", record.case_id)
     return ("outcome", str(record.label.get("outcome", "")))

@@ -11,7 +11,7 @@ Axes: N answers, C cases, B resamples, L distinct scores.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "Figure",
     "bootstrap_auc",
     "bootstrap_calibration",
+    "bootstrap_difference",
     "bootstrap_mean",
     "bootstrap_skill",
 ]
@@ -32,6 +33,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 N_RESAMPLES = 2000
+N_FLIPS = 9999
 
 # Resamples × answers held in memory at once: 4 Mi float64 values are 32 MiB.
 _MAX_VALUES = 4 * 1024 * 1024
@@ -39,21 +41,28 @@ _MAX_VALUES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number with its 95 % interval and the number of cases it rests on."""
+    """A number with its 95 % interval and the number of cases it rests on.
+
+    Attributes:
+        p: of a difference, how probable one as large is where there is none.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    p: float | None = None
 
     def to_dict(self) -> dict[str, float | int]:
         """The wire form of ``metrics.json``."""
-        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+        told = {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+        return told if self.p is None else {**told, "p": self.p}
 
     @classmethod
     def from_dict(cls, wire: dict[str, Any]) -> Figure:
         """The inverse of ``to_dict``."""
-        return cls(float(wire["value"]), float(wire["low"]), float(wire["high"]), int(wire["n"]))
+        p = float(wire["p"]) if "p" in wire else None
+        return cls(float(wire["value"]), float(wire["low"]), float(wire["high"]), int(wire["n"]), p)
 
 
 def bootstrap_mean(
@@ -83,6 +92,42 @@ def bootstrap_mean(
         for times in _resamples(n_cases, n_cases, seed, n_resamples)
     ]
     return _figure(float(numbers.mean()), np.concatenate(drawn), n_cases)
+
+
+def bootstrap_difference(
+    differences: Sequence[float],
+    cases: Sequence[Hashable],
+    *,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+    n_flips: int = N_FLIPS,
+) -> Figure:
+    """The mean of paired differences, and how probable one as large is where there is none.
+
+    The probability is of a test by flipping signs (Fisher's): if nobody is better, a case's
+    differences might as well have been the other way round, all of them together. It is two-sided,
+    and at least 1 / (n_flips + 1).
+
+    Args:
+        differences: (N,) one number per question that both were asked.
+        cases: (N,) which case each question is about.
+        seed: of the resampling and the flips.
+        n_resamples: B.
+        n_flips: how often signs are drawn.
+
+    Raises:
+        RecordError: there is no difference, or not one case per difference.
+    """
+    figure = bootstrap_mean(differences, cases, seed=seed, n_resamples=n_resamples)
+    owner, n_cases = _owners(cases, len(differences))
+    sums = np.bincount(owner, weights=np.asarray(differences, np.float64), minlength=n_cases)
+    rng = np.random.default_rng(seed)
+    as_large, block = 0, max(1, _MAX_VALUES // n_cases)
+    least = abs(float(sums.sum())) - 1e-9 * float(np.abs(sums).sum())  # what rounding may take
+    for start in range(0, n_flips, block):
+        flips = rng.integers(2, size=(min(block, n_flips - start), n_cases)) * 2 - 1
+        as_large += int((np.abs(flips @ sums) >= least).sum())
+    return replace(figure, p=(1 + as_large) / (1 + n_flips))
 
 
 def bootstrap_auc(

@@ -24,6 +24,7 @@ from innerview.evaluation._tables import (
     FORM_NAMES,
     alignment_table,
     channel_table,
+    difference_table,
     fidelity_table,
     methods_shown,
     verdict_groups,
@@ -103,6 +104,7 @@ def render_report(
     """
     shown = explanations[:max_cards]
     headings, fidelity = fidelity_table(metrics)
+    difference_headings, differences = difference_table(metrics)
     channel_headings, channels = channel_table(metrics)
     script = _script()
     return _environment().get_template("report.html.j2").render(
@@ -119,6 +121,8 @@ def render_report(
         floors=FLOORS,
         alignment=alignment_table(metrics),
         n_asked=metrics.get("meta", {}).get("n_cases"),
+        difference_headings=difference_headings,
+        differences=differences,
         channel_headings=channel_headings,
         channels=channels,
         fidelity_headings=headings,

@@ -21,7 +21,8 @@ from innerview.files import write_whole
 __all__ = ["MetricTree", "read_metrics", "write_metrics", "write_predictions"]
 
 MetricTree: TypeAlias = Mapping[str, Union[Figure, "MetricTree"]]
-"""Figures under names: ``alignment.<form>.<metric>`` and ``fidelity.<method>.<metric>``."""
+"""Figures under names: ``alignment.<form>.<metric>``, ``differences.<other>.<metric>`` and
+``fidelity.<method>.<metric>``."""
 
 _FIGURE = frozenset({"value", "low", "high", "n"})
 
@@ -103,6 +104,6 @@ def _to_wire(tree: MetricTree) -> dict[str, Any]:
 def _from_wire(branch: Any) -> Any:
     if not isinstance(branch, dict):
         return branch
-    if set(branch) == _FIGURE:
+    if set(branch) - {"p"} == _FIGURE:
         return Figure.from_dict(branch)
     return {name: _from_wire(below) for name, below in branch.items()}

@@ -13,6 +13,7 @@ from innerview.alignment.records import FORMS, Record, iter_records, read_record
 from innerview.evaluation.answers import alignment_metrics
 from innerview.evaluation.baselines import constant_answers, popularity_answers, random_answers
 from innerview.evaluation.channels import channel_shifts
+from innerview.evaluation.differences import paired_differences
 from innerview.evaluation.in_context import IN_CONTEXT_TASKS, solved_examples
 from innerview.evaluation.results import MetricTree, write_metrics, write_predictions
 from innerview.pipeline._align import TrainingGroups
@@ -62,7 +63,7 @@ def evaluate(
     target = load_bundle(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
     asked = {"unaligned": unaligned, "distilled": distilled, "channels": channels}
-    made_from = digest([target.fingerprint, surrogate.fingerprint, asked, seed, 4])
+    made_from = digest([target.fingerprint, surrogate.fingerprint, asked, seed, 5])
     path = run / "report" / "metrics.json"
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))
@@ -85,6 +86,8 @@ def evaluate(
             name: alignment_metrics(own, said, seed=seed) for name, (own, said) in answered.items()
         }
     }
+    if "hybrid" in answered:
+        tree["differences"] = paired_differences(answered, of="hybrid", seed=seed)
     if channels and (shifts := _channels(surrogate, target, records, say, seed=seed)):
         tree["channels"] = shifts
     meta = {
