@@ -34,8 +34,11 @@ def test_a_difference_is_that_of_the_figures_where_both_were_asked_all(
     records: list[Record],
 ) -> None:
     good, bad = wrong_at_times(records, 0.1), wrong_at_times(records, 0.6, seed=1)
-    # In other words and another form, the questions are the same.
-    others = [replace(r, form="hybrid", question=r.question[-1:]) for r in records]
+    # In other words, another form and another order, the questions are the same.
+    others = [
+        replace(r, form="hybrid", question=r.question[-1:], label={**r.label, "shown": [str(at)]})
+        for at, r in enumerate(records)
+    ]
     found = paired_differences({"hybrid": (records, good), "one": (others, bad)}, of="hybrid")
     own, other = alignment_metrics(records, good), alignment_metrics(records, bad)
     assert set(found) == {"one"}

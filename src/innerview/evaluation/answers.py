@@ -256,8 +256,10 @@ def _interest_by_score(
 
 
 def _question(record: Record) -> tuple[str, ...]:
-    """What the target said to it tells a question from others about the case."""
-    return (record.task, record.case_id, json.dumps(dict(record.label), sort_keys=True))
+    """What the target said to it tells a question from others about the case; in which order
+    outcomes were shown is wording."""
+    said = {key: value for key, value in record.label.items() if key != "shown"}
+    return (record.task, record.case_id, json.dumps(said, sort_keys=True))
 
 
 def _cluster(record: Record) -> tuple[str, str]:
