@@ -11,6 +11,7 @@ import pytest
 from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import read_records
+from innerview.cli._result import show_comparison
 from innerview.errors import BundleError, RunError
 from innerview.evaluation._tables import METHODS
 from innerview.evaluation.channels import CHANGES
@@ -21,6 +22,7 @@ from innerview.pipeline import (
     Event,
     _evidence,
     _fidelity,
+    compare,
     evaluate,
     evidence,
     fidelity,
@@ -270,6 +272,32 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     with pytest.raises(RunError, match="no figure can be believed: control_permuted_target has a"):
         fidelity(settings.out, lambda event: None, n_cases=25, shapley_budget=300)
     assert not path.exists()
+
+
+def test_reasons_of_one_run_are_replayed_on_another(
+    settings: RunSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _start(settings)
+    other = replace(settings, out=tmp_path / "other", seed=settings.seed + 1)
+    _start(other)
+    path = compare(settings.out, other.out, lambda event: None, n_cases=30)
+    assert path == other.out / "report" / "compare.json"
+    found = read_metrics(path)
+    assert found["meta"]["n_cases"] <= 30
+    assert 0.0 < found["compare"]["claims_hold"].value < 1.0
+    lines = [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
+    assert len(lines) == found["meta"]["n_cases"]
+    same = [line["before"][0] == line["after"][0] for line in lines]
+    assert same == sorted(same, reverse=True), "the same answer for other reasons comes first"
+    lost = [sum(c["verdict"] == "refuted" for c in line["claims"]) for line in lines]
+    assert lost == [len(line["lost"]) for line in lines]
+    show_comparison(path)
+    told = capsys.readouterr().out
+    assert told.startswith("same first") and told.endswith(f"{path}\n")
+    assert ("for other reasons" in told) == bool(same[0] and lost[0])
+    # The same target, and all of it holds.
+    again = read_metrics(compare(settings.out, settings.out, lambda event: None, n_cases=30))
+    assert {figure.value for figure in again["compare"].values()} == {1.0}
 
 
 def test_somebody_elses_explanations_are_measured_beside_ours(

@@ -30,6 +30,7 @@ COMMANDS = [
     ["evaluate"],
     ["evidence"],
     ["fidelity"],
+    ["compare"],
     ["report"],
     ["explain"],
     ["doctor"],

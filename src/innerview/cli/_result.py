@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["show_fidelity", "show_run"]
+__all__ = ["show_comparison", "show_fidelity", "show_run"]
 
 _FILES = {
     "report": "report/index.html",
@@ -39,6 +39,38 @@ def _show_example(folder: Path) -> None:
         for one in Explanations.from_jsonl(shard)[:1]:
             typer.echo(f"{one}\n")
             return
+
+
+_COMPARED = {
+    "first_same": "same first",
+    "overlap5": "overlap of first five",
+    "rbo5": "rank-biased overlap of five",
+    "claims_hold": "claims that still hold",
+    "claims_hold_same_first": "the same, where the first is the same",
+    "strongest_part_same": "strongest part, there",
+}
+_EXAMPLES = 3
+
+
+def show_comparison(path: Path) -> None:
+    """How far answers and reasons hold, and those of which the reasons changed most."""
+    from innerview.evaluation.results import read_metrics
+
+    tree = read_metrics(path)["compare"]
+    labels = {name: _COMPARED.get(name, f"  {name.removeprefix('claims_hold_').upper()}")
+              for name in tree}  # fmt: skip
+    width = max(map(len, labels.values()))
+    for name, figure in tree.items():
+        told = f"{figure.value:.3f}  [{figure.low:.3f}, {figure.high:.3f}]  {figure.n:,} cases"
+        typer.echo(f"{labels[name]:<{width}}  {told}")
+    lines = path.with_suffix(".jsonl").read_text(encoding="utf-8").split("\n")[:_EXAMPLES]
+    for line in filter(None, lines):
+        one = json.loads(line)
+        if one["lost"] and one["before"][:1] == one["after"][:1]:
+            typer.echo(f'\ncase {one["case_id"]}, still "{one["title"]}", for other reasons:')
+            for claim in one["lost"]:
+                typer.echo(f"  {claim}")
+    typer.echo(str(path))
 
 
 def show_fidelity(path: Path) -> None:

@@ -1,5 +1,5 @@
 """``innerview demo`` and ``run``: the whole job; ``label``, ``align``, ``evaluate``,
-``evidence``, ``fidelity``, ``report``: one stage of it each.
+``evidence``, ``fidelity``, ``report``: one stage of it each; ``compare``: two of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import typer
 
 from innerview.cli import _options as opt
 from innerview.cli._progress import progress
-from innerview.cli._result import show_fidelity, show_run
+from innerview.cli._result import show_comparison, show_fidelity, show_run
 
 __all__ = ["add_to"]
 
@@ -22,7 +22,7 @@ BUDGET = "25m"
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (demo, run, label, align, evaluate, evidence, fidelity, report):
+    for command in (demo, run, label, align, evaluate, evidence, fidelity, compare, report):
         app.command()(command)
 
 
@@ -223,6 +223,24 @@ def fidelity(
             run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed
         )
     show_fidelity(path)
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    after: Annotated[Path, typer.Argument(help="Folder of another, of the same data.")],
+    n_cases: Annotated[int, typer.Option(min=1, help="Cases, held-out ones first.")] = 1600,
+    seed: opt.Seed = 0,
+) -> None:
+    """Which answers changed from one run to another, and which reasons.
+
+    A regression test for recommenders; no language model takes part. Figures go into the second
+    run's report folder, and beside them one JSON line a case.
+    """
+    from innerview import pipeline
+
+    with progress() as say:
+        path = pipeline.compare(before, after, say, n_cases=n_cases, seed=seed)
+    show_comparison(path)
 
 
 def report(run: opt.Run) -> None:
