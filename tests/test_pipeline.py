@@ -11,8 +11,8 @@ import pytest
 from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import read_records
-from innerview.cli._result import show_comparison
-from innerview.errors import BundleError, RunError
+from innerview.cli._result import show_comparison, show_overview
+from innerview.errors import BundleError, CaseError, RunError
 from innerview.evaluation._tables import METHODS
 from innerview.evaluation.channels import CHANGES
 from innerview.evaluation.results import read_metrics
@@ -29,6 +29,7 @@ from innerview.pipeline import (
     label,
     report,
     train_target,
+    write_overview,
 )
 from innerview.pipeline import _target as stage
 from innerview.pipeline._align import TrainingGroups, _drop_stale
@@ -298,6 +299,36 @@ def test_reasons_of_one_run_are_replayed_on_another(
     # The same target, and all of it holds.
     again = read_metrics(compare(settings.out, settings.out, lambda event: None, n_cases=30))
     assert {figure.value for figure in again["compare"].values()} == {1.0}
+
+
+def test_what_drives_the_answers_is_counted_and_shown(
+    settings: RunSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _start(settings)
+    path = write_overview(settings.out, lambda event: None, n_cases=25)
+    found = json.loads(path.read_text())
+    assert found["n_cases"] == 25 and found["parts"][0]["decides"] > 0
+    assert sum(one["cases"] for one in found["outcomes"]) == 25
+    show_overview(path)
+    told = capsys.readouterr().out
+    assert told.startswith("25 cases\nfirst place hangs on one part")
+    assert "attribute" not in told, "the items have none"
+    report(settings.out, lambda event: None)
+    assert 'id="drivers"' in (settings.out / "report" / "index.html").read_text()
+    first = found["outcomes"][0]["outcome"]
+    path = write_overview(settings.out, lambda event: None, outcome=first)
+    again = json.loads(path.read_text())
+    assert [one["outcome"] for one in again["outcomes"]] == [first]
+    part = found["parts"][0]["part"]
+    path = write_overview(settings.out, lambda event: None, n_cases=4, part=part)
+    again = json.loads(path.read_text())
+    held = next(one for one in again["parts"] if one["part"] == part)
+    assert held["present"] == again["n_cases"] <= 4
+    with pytest.raises(CaseError, match="unknown id 'nothing'"):
+        write_overview(settings.out, lambda event: None, outcome="nothing")
+    with pytest.raises(RunError, match=f"no case has '{first}' first and holds '{first}'"):
+        # What a case holds is never recommended to it.
+        write_overview(settings.out, lambda event: None, outcome=first, part=first)
 
 
 def test_somebody_elses_explanations_are_measured_beside_ours(

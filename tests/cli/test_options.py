@@ -30,6 +30,7 @@ COMMANDS = [
     ["evaluate"],
     ["evidence"],
     ["fidelity"],
+    ["overview"],
     ["compare"],
     ["report"],
     ["explain"],

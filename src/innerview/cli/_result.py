@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["show_comparison", "show_fidelity", "show_run"]
+__all__ = ["show_comparison", "show_fidelity", "show_overview", "show_run"]
 
 _FILES = {
     "report": "report/index.html",
@@ -86,4 +86,39 @@ def show_fidelity(path: Path) -> None:
     for name, own in tree.items():
         cells = [f"{own[m].value:14.2f}" if m in own else f"{'–':>14}" for m in measures]
         typer.echo(" ".join([f"{name.replace('_', ' '):<{width}}", *cells]))
+    typer.echo(str(path))
+
+
+_KINDS = {
+    "one_part": "first place hangs on one part",
+    "several_parts": "on some together",
+    "no_part": "on none alone",
+    "enough": "parts that keep it near the top, mean",
+}
+_SHOWN = 8
+
+
+def show_overview(path: Path) -> None:
+    """What first place hangs on, and the parts, values and outcomes that are met most often."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    typer.echo(f"{found['n_cases']:,} cases")
+    for name, label in _KINDS.items():
+        if name in found["figures"]:
+            few, many = (found[which].get(name) for which in ("few_parts", "many_parts"))
+            apart = f"  ({few['value']:.2f} with the fewest parts" if few else ""
+            apart += f", {many['value']:.2f} with more)" if few and many else ")" if few else ""
+            typer.echo(f"{label:<38} {found['figures'][name]['value']:5.2f}{apart}")
+    typer.echo(f"\n{'decides':>8} {'strongest':>10} {'of cases':>9}  part")
+    for one in found["parts"][:_SHOWN]:
+        counts = f"{one['decides']:>8,} {one['strongest']:>10,} {one['present']:>9,}"
+        typer.echo(f"{counts}  {one['title']}")
+    if found["groups"]:
+        typer.echo(f"\n{'for':>8} {'against':>10} {'of cases':>9}  attribute")
+    for one in found["groups"][:_SHOWN]:
+        counts = f"{one['speaks_for']:>8,} {one['speaks_against']:>10,} {one['present']:>9,}"
+        typer.echo(f"{counts}  {one['attribute']} {one['value']}")
+    typer.echo(f"\n{'first':>8}  outcome, and what decides most often for it")
+    for one in found["outcomes"][:_SHOWN]:
+        why = "; ".join(f"{title} ({times:,})" for _, title, times in one["parts"])
+        typer.echo(f"{one['cases']:>8,}  {one['title']}{': ' if why else ''}{why}")
     typer.echo(str(path))

@@ -1,5 +1,5 @@
 """``innerview demo`` and ``run``: the whole job; ``label``, ``align``, ``evaluate``,
-``evidence``, ``fidelity``, ``report``: one stage of it each; ``compare``: two of them.
+``evidence``, ``fidelity``, ``overview``, ``report``: one stage of it each; ``compare``: two runs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import typer
 
 from innerview.cli import _options as opt
 from innerview.cli._progress import progress
-from innerview.cli._result import show_comparison, show_fidelity, show_run
+from innerview.cli._result import show_comparison, show_fidelity, show_overview, show_run
 
 __all__ = ["add_to"]
 
@@ -22,7 +22,18 @@ BUDGET = "25m"
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (demo, run, label, align, evaluate, evidence, fidelity, compare, report):
+    for command in (
+        demo,
+        run,
+        label,
+        align,
+        evaluate,
+        evidence,
+        fidelity,
+        overview,
+        compare,
+        report,
+    ):
         app.command()(command)
 
 
@@ -223,6 +234,29 @@ def fidelity(
             run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed
         )
     show_fidelity(path)
+
+
+def overview(
+    run: opt.Run,
+    n_cases: Annotated[int, typer.Option(min=1, help="Cases, held-out ones first.")] = 1600,
+    outcome: Annotated[
+        str | None, typer.Option(help="Only cases for which this id comes first.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="Only cases that hold this id.")] = None,
+    seed: opt.Seed = 0,
+) -> None:
+    """Which parts and attributes decide what is put first.
+
+    Evidence is measured for many cases, and verified claims are counted; no language model takes
+    part. The report shows it too.
+    """
+    from innerview import pipeline
+
+    with progress() as say:
+        path = pipeline.write_overview(
+            run, say, n_cases=n_cases, outcome=outcome, part=part, seed=seed
+        )
+    show_overview(path)
 
 
 def compare(

@@ -18,11 +18,13 @@ __all__ = [
     "FORM_NAMES",
     "METHODS",
     "Cell",
+    "Drivers",
     "Row",
     "Tally",
     "alignment_table",
     "channel_table",
     "difference_table",
+    "driver_tables",
     "fidelity_table",
     "methods_shown",
     "verdict_groups",
@@ -143,6 +145,81 @@ class Tally:
         """Verified among those that could be tested."""
         testable = self.verified + self.refuted
         return f"{self.verified / testable:.0%}" if testable else "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Drivers:
+    """What first place hangs on, over many cases, as tables show it.
+
+    Attributes:
+        n_cases: how many.
+        about: which cases, if not all.
+        facts: label, figure of all, of those with the fewest parts, of the others.
+        parts: title, cases decided, cases that hold it, and the share in percent.
+        groups: attribute and value, for, against, cases it could speak in, the shares of the two.
+        outcomes: title, cases it comes first for, and what decides most often for it.
+    """
+
+    n_cases: int
+    about: str
+    facts: tuple[tuple[str, ...], ...]
+    parts: tuple[tuple[str, int, int, float], ...]
+    groups: tuple[tuple[str, int, int, int, float, float], ...]
+    outcomes: tuple[tuple[str, int, str], ...]
+
+
+_DRIVEN: Mapping[str, str] = {
+    "one_part": "First place hangs on one part",
+    "several_parts": "On some together",
+    "no_part": "On none alone",
+    "enough": "Parts that keep it near the top, mean",
+}
+_DRIVERS = 10
+
+
+def driver_tables(found: Mapping[str, Any]) -> Drivers | None:
+    """What ``overview`` counted; None where it did not."""
+    if not found:
+        return None
+    of_whom = [found[name] for name in ("figures", "few_parts", "many_parts")]
+    meta = found.get("meta", {})
+    wanted = (("outcome", "with {} first"), ("part", "that hold {}"))
+    return Drivers(
+        n_cases=found["n_cases"],
+        about=" ".join(says.format(meta[key]) for key, says in wanted if meta.get(key)),
+        facts=tuple(
+            (label, *(_two_decimals(own.get(name)) for own in of_whom))
+            for name, label in _DRIVEN.items()
+        ),
+        parts=tuple(
+            (d["title"], d["decides"], d["present"], _percent(d["decides"], d["present"]))
+            for d in found["parts"][:_DRIVERS]
+            if d["decides"]
+        ),
+        groups=tuple(
+            (
+                f"{d['attribute']} {d['value']}",
+                d["speaks_for"],
+                d["speaks_against"],
+                d["present"],
+                _percent(d["speaks_for"], d["present"]),
+                _percent(d["speaks_against"], d["present"]),
+            )
+            for d in found["groups"][:_DRIVERS]
+        ),
+        outcomes=tuple(
+            (d["title"], d["cases"], "; ".join(f"{title} ({n})" for _, title, n in d["parts"]))
+            for d in found["outcomes"][:_DRIVERS]
+        ),
+    )
+
+
+def _two_decimals(figure: Mapping[str, float] | None) -> str:
+    return "–" if figure is None else f"{figure['value']:.2f}"
+
+
+def _percent(some: int, of: int) -> float:
+    return round(100.0 * some / of, 1) if of else 0.0
 
 
 def methods_shown(metrics: Mapping[str, Any]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from innerview.evaluation._tables import (
     alignment_table,
     channel_table,
     difference_table,
+    driver_tables,
     fidelity_table,
     methods_shown,
     verdict_groups,
@@ -62,6 +63,7 @@ def write_report(
     metrics: Mapping[str, Any],
     target_report: Mapping[str, Any],
     provenance: Mapping[str, Any],
+    overview: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     max_cards: int = _MAX_CARDS,
 ) -> None:
@@ -75,6 +77,7 @@ def write_report(
         metrics=metrics,
         target_report=target_report,
         provenance=provenance,
+        overview=overview,
         notes=notes,
         max_cards=max_cards,
     )
@@ -87,6 +90,7 @@ def render_report(
     metrics: Mapping[str, Any],
     target_report: Mapping[str, Any],
     provenance: Mapping[str, Any],
+    overview: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     max_cards: int = _MAX_CARDS,
 ) -> str:
@@ -99,6 +103,7 @@ def render_report(
             with ``hr10`` and ``ndcg10``; ``distinct_first``, ``constant_hr5``, ``n_test``.
             Whatever is absent is left out.
         provenance: what was explained by what; ``target`` names the target.
+        overview: the wire form of ``Overview``, if what drives the answers was counted.
         notes: remarks on this run, a sentence each.
         max_cards: explanations shown, the first ones; more make a page that browsers labour at.
     """
@@ -127,6 +132,7 @@ def render_report(
         channels=channels,
         fidelity_headings=headings,
         fidelity=fidelity,
+        drivers=driver_tables(overview or {}),
         verdicts=verdict_groups(explanations),
         cases=[_case(number, one) for number, one in enumerate(shown, start=1)],
         provenance=[(key, _plain(value)) for key, value in provenance.items()],

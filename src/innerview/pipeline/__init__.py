@@ -9,6 +9,7 @@ from innerview.pipeline._compare import compare
 from innerview.pipeline._evaluate import evaluate
 from innerview.pipeline._evidence import evidence
 from innerview.pipeline._fidelity import fidelity
+from innerview.pipeline._overview import write_overview
 from innerview.pipeline._report import explain, report
 from innerview.pipeline._stage import Event, RunSettings, Say
 from innerview.pipeline._target import train_target
@@ -30,4 +31,5 @@ __all__ = [
     "run",
     "shipped_folder",
     "train_target",
+    "write_overview",
 ]

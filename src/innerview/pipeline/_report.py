@@ -106,6 +106,13 @@ def _fidelity_of(run: Path, target: Target) -> dict[str, Any]:
     return {"fidelity": found["fidelity"]}
 
 
+def _overview_of(run: Path, target: Target) -> dict[str, Any]:
+    """What ``overview`` counted, if it is of this target."""
+    path = run / "report" / "overview.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found if found.get("meta", {}).get("target") == target.fingerprint else {}
+
+
 def report(run: Path, say: Say) -> Path:
     """Write ``report/index.html`` from whatever the run folder has."""
     target = load_bundle(run / "target")
@@ -131,6 +138,7 @@ def report(run: Path, say: Say) -> Path:
         path,
         explanations=explanations,
         metrics=metrics,
+        overview=_overview_of(run, target),
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
         notes=stage.get("notes", ()),

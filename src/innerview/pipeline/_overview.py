@@ -1,0 +1,104 @@
+"""What drives a target's answers: the claims about many cases, counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from innerview.alignment.cases import read_cases
+from innerview.alignment.prose import checked_claims
+from innerview.errors import RunError
+from innerview.evaluation.overview import Told, overview
+from innerview.explanation._ask import first_outcomes
+from innerview.pipeline._stage import Event, Say, write_json
+from innerview.targets import Case, Target, load_bundle
+
+__all__ = ["write_overview"]
+
+_AT_ONCE = 128
+
+
+def write_overview(
+    run: Path,
+    say: Say,
+    *,
+    n_cases: int = 1600,
+    outcome: str | None = None,
+    part: str | None = None,
+    seed: int = 0,
+) -> Path:
+    """Measure evidence for many cases, replay what it says, and count what holds.
+
+    Args:
+        run: with a target and its cases; those held out come first. No surrogate takes part.
+        say: told how far it is.
+        n_cases: at most, of those that are looked for.
+        outcome: only cases for which this comes first.
+        part: only cases that hold this.
+        seed: of the intervals.
+
+    Raises:
+        CaseError: an id is unknown.
+        RunError: the target cannot rescore, or there is no such case.
+    """
+    target = load_bundle(run / "target")
+    if not target.capabilities.rescoring:
+        raise RunError(f"{run}: the target cannot score a changed case; nothing can be measured")
+    began = time.monotonic()
+    known = read_cases(run)
+    cases = [
+        recent
+        for case in (*known.test, *known.valid, *known.train)
+        if len(set((recent := case.last(target.capabilities.max_parts)).parts)) > 1
+    ]
+    if part is not None:
+        target.parts.rows([part])
+        cases = [case for case in cases if part in case.parts]
+    pairs = _pairs(cases, target, outcome, n_cases)
+    if not pairs:
+        raise RunError(f"{run}: no case {_looked_for(outcome, part)}; try another")
+    told: list[Told] = []
+    for start in range(0, len(pairs), _AT_ONCE):
+        chunk = pairs[start : start + _AT_ONCE]
+        found = checked_claims(target, chunk)
+        told += [Told(*pair, claims) for pair, (_, claims) in zip(chunk, found, strict=True)]
+        text = f"{len(told):,} of {len(pairs):,} cases measured"
+        say(Event("overview", text, len(told) / len(pairs)))
+    path = run / "report" / "overview.json"
+    meta = {
+        "target": target.fingerprint,
+        "outcome": outcome,
+        "part": part,
+        "seed": seed,
+        "innerview": version("innerview"),
+        "queries": target.queries.used,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    write_json(path, {**overview(told, target, seed=seed).to_dict(), "meta": meta})
+    say(Event("overview", f"{path}", 1.0))
+    return path
+
+
+def _pairs(
+    cases: Sequence[Case], target: Target, outcome: str | None, n_cases: int
+) -> list[tuple[Case, str]]:
+    """Cases, as many as are wanted, with what comes first for them."""
+    if outcome is not None:
+        target.outcomes.rows([outcome])
+    found: list[tuple[Case, str]] = []
+    for start in range(0, len(cases), _AT_ONCE):
+        chunk = cases[start : start + _AT_ONCE]
+        firsts = first_outcomes(target, [(case, case) for case in chunk])
+        pairs = zip(chunk, firsts, strict=True)
+        found += [(case, first) for case, first in pairs if outcome in (None, first)]
+        if len(found) >= n_cases:
+            break
+    return found[:n_cases]
+
+
+def _looked_for(outcome: str | None, part: str | None) -> str:
+    said = [f"has {outcome!r} first"] if outcome is not None else []
+    said += [f"holds {part!r}"] if part is not None else []
+    return " and ".join(said) or "has parts to leave out"
