@@ -15,7 +15,7 @@ from innerview.alignment.records import Form, Record, Text
 from innerview.evaluation.orders import named_first
 from innerview.targets.protocol import Case, Target
 
-__all__ = ["Answering", "free_prose_orders", "named_parts"]
+__all__ = ["Answering", "free_prose_orders", "mentions", "named_parts"]
 
 _TOKENS, _LEAST_LETTERS = 96, 4
 
@@ -55,7 +55,12 @@ def _question(case: Case, title: str, form: Form) -> Record:
 
 
 def named_parts(text: str, case: Case, target: Target) -> list[str]:
-    """Ids of the parts of a case whose titles stand in a text, in its order.
+    """Ids of the parts of a case whose titles stand in a text, in its order; see ``mentions``."""
+    return [part for _, _, part in mentions(text, case, target)]
+
+
+def mentions(text: str, case: Case, target: Target) -> list[tuple[int, int, str]]:
+    """Where the titles of a case's parts stand in a text: start, end and id, in its order.
 
     A title that is part of a longer one of the catalogue is not taken for it ("Toy Story" in "Toy
     Story 2"); titles of fewer than four letters count in quotes only.
@@ -74,7 +79,7 @@ def named_parts(text: str, case: Case, target: Target) -> list[str]:
         matched = bare if len(title) >= _LEAST_LETTERS else rf'"{pattern}"'
         for match in list(re.finditer(matched, text)):
             if title in own:
-                found.append((match.start(), own[title]))
+                found.append((match.start(), match.end(), own[title]))
             blank = " " * len(match.group())
             text = text[: match.start()] + blank + text[match.end() :]
-    return [part for _, part in sorted(found)]
+    return sorted(found)

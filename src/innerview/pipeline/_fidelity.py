@@ -22,6 +22,7 @@ from innerview.evaluation.fidelity import effects_of, failed_controls, skills
 from innerview.evaluation.free_prose import free_prose_orders
 from innerview.evaluation.given import Given, given_figures, given_orders, read_given
 from innerview.evaluation.results import MetricTree, write_metrics
+from innerview.evaluation.simulatability import simulated_changes
 from innerview.explanation._ask import first_outcomes
 from innerview.explanation.claims import CheckedClaim
 from innerview.explanation.evidence import Evidence, Thresholds, measure_many
@@ -235,7 +236,11 @@ def _of_a_file(
         "control_permuted_target": _of_permuted(target, pairs, seed=seed),
         "control_shuffled": _shuffled(cases, singles, seed=seed),
     }
-    return {**_figures(target, pairs, own, say, seed=seed)[name], **given_figures(given, seed=seed)}
+    figures = {**_figures(target, pairs, own, say, seed=seed)[name]}
+    figures |= given_figures(given, seed=seed)
+    if find_spec("sklearn") is not None:
+        figures |= simulated_changes(given, target, seed=seed)
+    return figures
 
 
 def _by_chance(cases: Sequence[Case], *, seed: int) -> list[list[orders.Order]]:

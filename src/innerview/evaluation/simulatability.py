@@ -1,0 +1,176 @@
+"""Whether an explanation lets its reader foresee the target: what happens if a part is taken away.
+
+Forward simulation of changed cases (Hase and Bansal, ACL 2020; Doshi-Velez and Kim, 2017). The
+reader is a linear model, so that it can only know what the words say: it learns from some cases'
+explanations which wording means that the outcome hangs on the part that is named, and is asked
+about others. Titles are masked before it reads, so it learns no titles; that a sentence is about
+the part asked about it is told.
+
+Needs the extra ``evaluation``.
+
+Axes: N questions, one for each part of each case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from innerview.evaluation.bootstrap import Figure, bootstrap_auc
+from innerview.evaluation.free_prose import mentions
+from innerview.evaluation.given import Given
+from innerview.explanation._ask import Question, ask
+from innerview.targets.protocol import Target
+
+__all__ = ["FEWEST_CASES", "simulated_changes"]
+
+FEWEST_CASES = 20
+"""Fewer tell a reader nothing."""
+_FOLDS = 5
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_ASKED, _OTHER = "theasked", "another"
+_WEIGHT = 10.0
+"""Of a mistake, beside the size of the reader's weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a reader sees of an explanation, asked about one part.
+
+    Attributes:
+        about: the sentences that name the part, titles masked, and as how many-th it is named.
+        whole: all of the text, titles masked.
+        chance: one over the number of parts.
+    """
+
+    about: str
+    whole: str
+    chance: float
+
+
+def simulated_changes(
+    given: Sequence[Given], target: Target, *, seed: int = 0
+) -> dict[str, Figure]:
+    """How well a reader foresees, for each part, whether the outcome falls without it.
+
+    ``simulated``
+        AUC of a reader of the explanations, over questions about cases it did not learn from;
+    ``simulated_without_text``
+        of one that is told only how many parts there are;
+    ``simulated_shuffled``, ``simulated_masked``
+        controls: of readers of another case's explanations, and of texts in which it is not told
+        which titles are whose. They should know no more than without text, or than what a text
+        says of its case as a whole.
+
+    Nothing where there are fewer than ``FEWEST_CASES``, or all questions have one answer.
+
+    Args:
+        given: explanations with texts.
+        target: asked once for each part.
+        seed: of the folds and intervals.
+
+    Raises:
+        CaseError, TargetQueryError: as in ``ask``.
+    """
+    given = [one for one in given if one.text and len(set(one.case.parts)) > 1]
+    cases = [one.case.case_id for one in given]
+    if len(set(cases)) < FEWEST_CASES:
+        return {}
+    falls = _falls(given, target)
+    owners = [one.case.case_id for one in given for _ in dict.fromkeys(one.case.parts)]
+    if len(set(falls)) < 2:
+        return {}
+    order = np.random.default_rng(seed).permutation(len(given))
+    others = {int(at): given[int(order[n - 1])].text for n, at in enumerate(order)}
+    texts = {
+        "simulated": [_readings(one, one.text, target) for one in given],
+        "simulated_without_text": [_readings(one, "", target) for one in given],
+        "simulated_shuffled": [_readings(one, others[at], target) for at, one in enumerate(given)],
+        "simulated_masked": [_readings(one, one.text, target, told=False) for one in given],
+    }
+    folds = _folds(cases, owners, seed)
+    found = {}
+    for name, read in texts.items():
+        foreseen = _foreseen([r for own in read for r in own], falls, folds)
+        found[name] = bootstrap_auc(foreseen.tolist(), falls, owners, seed=seed)
+    return found
+
+
+def _falls(given: Sequence[Given], target: Target) -> list[bool]:
+    """(N,) whether each part's absence costs the outcome its rank."""
+    questions = [
+        Question(one.case, variant, one.outcome)
+        for one in given
+        for variant in (one.case, *(one.case.without([p]) for p in dict.fromkeys(one.case.parts)))
+    ]
+    answers = iter(ask(target, questions))
+    found: list[bool] = []
+    for one in given:
+        before = next(answers).rank
+        found += [next(answers).rank > before for _ in dict.fromkeys(one.case.parts)]
+    return found
+
+
+def _readings(one: Given, text: str, target: Target, *, told: bool = True) -> Iterator[_Reading]:
+    """One for each part; nothing is told apart from another part unless ``told`` which is which."""
+    parts = list(dict.fromkeys(one.case.parts))
+    spots = mentions(text, one.case, target)
+    masked = _masked(text, [(start, end, _OTHER) for start, end, _ in spots])
+    for part in parts:
+        about = ""
+        if told:
+            named = [
+                (start, end, _ASKED if whose == part else _OTHER) for start, end, whose in spots
+            ]
+            sentences = _SENTENCE.split(_masked(text, named))
+            firsts = list(dict.fromkeys(whose for _, _, whose in spots))
+            place = f"named{firsts.index(part) + 1} " if part in firsts else "unnamed "
+            about = place + " ".join(s for s in sentences if _ASKED in s)
+        yield _Reading(about, masked, 1 / len(parts))
+
+
+def _masked(text: str, spots: Sequence[tuple[int, int, str]]) -> str:
+    for start, end, word in reversed(spots):
+        text = text[:start] + word + text[end:]
+    return text
+
+
+def _folds(cases: Sequence[str], owners: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
+    """(N,) which fold each question is in; a case is in one."""
+    names = sorted(set(cases))
+    order = np.random.default_rng(seed).permutation(len(names))
+    fold = {names[int(at)]: n % _FOLDS for n, at in enumerate(order)}
+    return np.array([fold[owner] for owner in owners])
+
+
+def _foreseen(
+    readings: Sequence[_Reading], falls: Sequence[bool], folds: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """(N,) probabilities, each by a reader that learned from the other folds."""
+    from scipy.sparse import csr_matrix, hstack
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    truth = np.array(falls)
+    found = np.zeros(len(truth))
+    chance = csr_matrix(np.array([[r.chance] for r in readings]))
+    columns = [[r.about for r in readings], [r.whole for r in readings]]
+    for fold in range(_FOLDS):
+        learned, asked = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if not len(asked) or len(set(truth[learned].tolist())) < 2:
+            found[asked] = truth[learned].mean()
+            continue
+        seen, unseen = [chance[learned]], [chance[asked]]
+        for column in columns:
+            if any(column):
+                words = TfidfVectorizer(ngram_range=(1, 3), sublinear_tf=True)
+                seen.append(words.fit_transform([column[at] for at in learned]))
+                unseen.append(words.transform([column[at] for at in asked]))
+        reader = LogisticRegression(C=_WEIGHT, max_iter=500)
+        reader.fit(hstack(seen).tocsr(), truth[learned])
+        found[asked] = reader.predict_proba(hstack(unseen).tocsr())[:, 1]
+    return found

@@ -1,0 +1,86 @@
+"""A reader who knows nothing but the words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from innerview.evaluation.given import Given
+from innerview.evaluation.simulatability import _falls, _readings, simulated_changes
+from innerview.explanation._ask import first_outcomes
+from innerview.targets.protocol import Case
+from innerview.testing.fakes import ScriptedTarget
+
+
+def given(
+    target: ScriptedTarget, cases: list[Case], text: Callable[[Case, list[str], list[str]], str]
+) -> list[Given]:
+    """Explanations made of the titles without which the outcome falls, and of the others."""
+    firsts = first_outcomes(target, [(case, case) for case in cases])
+    blank = [Given(c, o, (), "-") for c, o in zip(cases, firsts, strict=True)]
+    falls = iter(_falls(blank, target))
+    found = []
+    for one in blank:
+        parts = {target.parts.title(p): next(falls) for p in one.case.parts}
+        needed = [title for title, fell in parts.items() if fell]
+        others = [title for title, fell in parts.items() if not fell]
+        found.append(Given(one.case, one.outcome, (), text(one.case, needed, others)))
+    return found
+
+
+def sentences(needed: list[str], others: list[str]) -> str:
+    said = [f'Without "{title}" it falls.' for title in needed]
+    return " ".join([*said, *(f'It could do without "{title}".' for title in others)])
+
+
+def test_who_reads_what_hangs_on_what_foresees_it(
+    target: ScriptedTarget, cases: list[Case]
+) -> None:
+    told = given(target, cases, lambda _, needed, others: sentences(needed, others))
+    found = simulated_changes(told, target)
+    assert found["simulated"].value > 0.99
+    for control in ("simulated_without_text", "simulated_shuffled"):
+        assert found[control].low < 0.55 and found[control].high < 0.8, control
+    assert found["simulated_masked"].value < 0.9, "it is not told which title is whose"
+    assert found["simulated"].n == len(cases)
+    assert simulated_changes(told, target) == found
+
+
+def test_words_that_say_the_wrong_thing_teach_as_much_and_empty_ones_nothing(
+    target: ScriptedTarget, cases: list[Case]
+) -> None:
+    # A reader learns what words mean; that they lie all the time is as good as the truth.
+    lies = given(target, cases, lambda _, needed, others: sentences(others, needed))
+    assert simulated_changes(lies, target)["simulated"].value > 0.99
+    praise = given(target, cases, lambda case, *_: f"It is number {case.case_id}, and good.")
+    found = simulated_changes(praise, target)
+    assert found["simulated"].value < 0.7
+    all_alike = given(
+        target, cases, lambda _, needed, others: " and ".join(sorted(needed + others))
+    )
+    assert simulated_changes(all_alike, target)["simulated"].value < 0.75
+
+
+def test_titles_are_masked_and_the_one_asked_about_is_told(target: ScriptedTarget) -> None:
+    case = Case("c", ("i1", "i2", "i3"))
+    one, two = target.parts.title("i1"), target.parts.title("i2")
+    text = f'It needs "{two}". Not "{one}", nor "{two}".'
+    first, second, third = _readings(Given(case, "i9", (), text), text, target)
+    assert first.about == 'named2 Not "theasked", nor "another".'
+    assert second.about == 'named1 It needs "theasked". Not "another", nor "theasked".'
+    assert third.about == "unnamed "
+    assert first.whole == second.whole == 'It needs "another". Not "another", nor "another".'
+    assert [r.chance for r in (first, second, third)] == [pytest.approx(1 / 3)] * 3
+    assert {r.about for r in _readings(Given(case, "i9", (), text), text, target, told=False)} == {
+        ""
+    }
+
+
+def test_too_few_explanations_or_none_with_words_are_not_measured(
+    target: ScriptedTarget, cases: list[Case]
+) -> None:
+    told = given(target, cases[:19], lambda _, needed, others: sentences(needed, others))
+    assert simulated_changes(told, target) == {}
+    silent = given(target, cases, lambda *_: "")
+    assert simulated_changes(silent, target) == {}
