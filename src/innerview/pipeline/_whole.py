@@ -11,15 +11,19 @@ from innerview.alignment.chat import read_chat
 from innerview.errors import RunError
 from innerview.pipeline._align import align, label
 from innerview.pipeline._evaluate import evaluate
+from innerview.pipeline._overview import write_overview
 from innerview.pipeline._report import explain, report
 from innerview.pipeline._stage import RunSettings, Say
 from innerview.pipeline._target import train_target
+from innerview.targets import load_bundle
 
 __all__ = ["demo", "run", "shipped_folder"]
 
 _DEMO_MARK = ".innerview-demo"
 _TARGET_FRAC = 0.5
 """Of the time budget, for training a target."""
+_OVERVIEW_CASES = 400
+"""Seconds at most, where the target is as fast as those that are trained here."""
 
 
 def run(settings: RunSettings, say: Say) -> Path:
@@ -45,6 +49,7 @@ def run(settings: RunSettings, say: Say) -> Path:
         max_seconds=max(30.0, 0.6 * left), seed=settings.seed,
     )  # fmt: skip
     explain(settings.out, say, n=settings.n_explain)
+    _what_drives_it(settings.out, say, seed=settings.seed)
     return report(settings.out, say).parent.parent
 
 
@@ -78,5 +83,12 @@ def demo(out: Path, say: Say, *, n: int = 20) -> Path:
     for old in (out / "explanations").glob("*.jsonl"):
         old.unlink()
     explain(out, say, n=n)
+    _what_drives_it(out, say, seed=0)
     report(out, say)
     return out
+
+
+def _what_drives_it(out: Path, say: Say, *, seed: int) -> None:
+    """For the report; a target that cannot score a changed case does without."""
+    if load_bundle(out / "target").capabilities.rescoring:
+        write_overview(out, say, n_cases=_OVERVIEW_CASES, seed=seed)
