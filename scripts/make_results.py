@@ -89,7 +89,9 @@ def cell(figure: Mapping[str, float] | None) -> str:
     if figure is None:
         return "–"
     told = f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
-    return told if "p" not in figure else f"{told}, p {figure['p']:.3f}"
+    if "p" not in figure:
+        return told
+    return f"{told}, p {figure['p']:.3f}" if figure["p"] >= 0.001 else f"{told}, p < 0.001"
 
 
 def lines_of(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

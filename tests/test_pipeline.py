@@ -298,6 +298,7 @@ def test_reasons_of_one_run_are_replayed_on_another(
     assert ("for other reasons" in told) == bool(same[0] and lost[0])
     # The same target, and all of it holds.
     again = read_metrics(compare(settings.out, settings.out, lambda event: None, n_cases=30))
+    assert again["compare"].pop("claims_untestable").value == 0.0
     assert {figure.value for figure in again["compare"].values()} == {1.0}
 
 
@@ -311,12 +312,14 @@ def test_what_drives_the_answers_is_counted_and_shown(
     assert sum(one["cases"] for one in found["outcomes"]) == 25
     show_overview(path)
     told = capsys.readouterr().out
-    assert told.startswith("25 cases\nfirst place hangs on one part")
+    assert told.startswith("25 cases\nfirst place is lost without one part")
     assert "attribute" not in told, "the items have none"
     report(settings.out, lambda event: None)
     assert 'id="drivers"' in (settings.out / "report" / "index.html").read_text()
     first = found["outcomes"][0]["outcome"]
+    whole = path.read_bytes()
     path = write_overview(settings.out, lambda event: None, outcome=first)
+    assert (settings.out / "report" / "overview.json").read_bytes() == whole
     again = json.loads(path.read_text())
     assert [one["outcome"] for one in again["outcomes"]] == [first]
     part = found["parts"][0]["part"]

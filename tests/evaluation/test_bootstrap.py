@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -19,6 +20,7 @@ from innerview.evaluation.bootstrap import (
     bootstrap_mean,
 )
 from innerview.evaluation.metrics import auc
+from innerview.evaluation.results import read_metrics, write_metrics
 
 
 @settings(max_examples=40)
@@ -143,3 +145,30 @@ def test_a_coin_that_knows_its_chances_is_calibrated() -> None:
     cases = list(range(20_000))
     assert bootstrap_calibration(scores.tolist(), liked, cases, n_resamples=50).value < 0.02
     assert bootstrap_calibration((1 - scores).tolist(), liked, cases, n_resamples=50).value > 0.4
+
+
+def test_an_interval_of_the_calibration_error_reaches_below_what_few_answers_say() -> None:
+    held, rng = 0, np.random.default_rng(0)
+    for at in range(100):
+        scores = rng.random(300)
+        liked = rng.random(300) < np.clip(scores + 0.1, 0, 1)  # off by .1, nearly
+        figure = bootstrap_calibration(
+            scores.tolist(), liked.tolist(), list(range(300)), seed=at, n_resamples=300
+        )
+        assert figure.low < figure.value < figure.high
+        held += figure.low <= 0.095 <= figure.high
+    assert held >= 80
+
+
+@pytest.mark.parametrize("n", [2000, 2001, 5000])
+def test_rare_events_skew_however_many_cases_there_are(n: int) -> None:
+    # Three events: percentiles alone begin at none.
+    figure = bootstrap_mean([1.0] * 3 + [0.0] * (n - 3), list(range(n)))
+    assert figure.low >= 1 / n
+    assert figure.high >= 8 / n
+
+
+def test_a_figure_with_a_probability_survives_its_file(tmp_path: Path) -> None:
+    figure = Figure(0.5, 0.4, 0.6, 12, 0.03)
+    write_metrics(tmp_path / "m.json", {"differences": {"one": {"hr5": figure}}})
+    assert read_metrics(tmp_path / "m.json")["differences"]["one"]["hr5"] == figure

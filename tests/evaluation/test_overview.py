@@ -32,7 +32,7 @@ CASES = [Case("1", ("a", "d")), Case("2", ("a", "b", "c", "d")), Case("3", ("b",
 def told(target: ScriptedTarget) -> list[Told]:
     pairs = list(zip(CASES, ("x", "x", "y"), strict=True))
     found = checked_claims(target, pairs)
-    return [Told(*pair, claims) for pair, (_, claims) in zip(pairs, found, strict=True)]
+    return [Told(case, *own) for case, own in zip(CASES, found, strict=True)]
 
 
 def test_parts_and_outcomes_are_counted_by_what_hangs_on_them() -> None:
@@ -43,51 +43,72 @@ def test_parts_and_outcomes_are_counted_by_what_hangs_on_them() -> None:
     assert found.figures["no_part"].value == 0.0
     first, *others = found.parts
     assert (first.part, first.title, first.present, first.decides) == ("a", "A", 2, 2)
-    assert {one.part: one.decides for one in others} == {"b": 1, "c": 1, "d": 0}
+    assert {one.part: (one.decides, one.helps_decide) for one in others} == {
+        "b": (0, 1), "c": (0, 1), "d": (0, 0),
+    }  # fmt: skip
     assert [(o.outcome, o.cases) for o in found.outcomes] == [("x", 2), ("y", 1)]
     assert found.outcomes[0].parts == (("a", "A", 2),)
     assert found.few_parts["one_part"].n == 1 and found.many_parts["one_part"].n == 2
     json.dumps(found.to_dict())
 
 
+def counted(weights: list[list[float]], parts: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+    """How often each part decides alone and with others, over one case."""
+    names = tuple("abcd"[: len(weights)])
+    outcomes = Catalogue(("x", "y"), ("X", "Y"))
+    target = ScriptedTarget(
+        np.array(weights, dtype=np.float32), outcomes, parts=Catalogue(names, names), max_parts=4
+    )
+    case = Case("1", parts)
+    found = overview([Told(case, *checked_claims(target, [(case, "x")])[0])], target)
+    return {one.part: (one.decides, one.helps_decide) for one in found.parts}
+
+
+def test_every_part_that_decides_alone_counts_and_two_that_do_the_same_do_not() -> None:
+    # Either takes first place along with it.
+    assert counted([[3, 0], [2.9, 0], [0, 5]], ("a", "b", "c")) == {
+        "a": (1, 0), "b": (1, 0), "c": (0, 0),
+    }  # fmt: skip
+    # Only both together.
+    assert counted([[3, 0], [3, 0], [0, 2]], ("a", "b", "c")) == {
+        "a": (0, 1), "b": (0, 1), "c": (0, 0),
+    }  # fmt: skip
+
+
 def claim(kind: str, parts: tuple[str, ...], verdict: str, **stated: str | int) -> CheckedClaim:
     return CheckedClaim(Claim(kind, "x", parts, stated), verdict)  # type: ignore[arg-type]
 
 
-def test_what_was_not_verified_does_not_count() -> None:
-    said = [
-        claim("NECESSARY", ("a",), "refuted", leaves_top=1),
-        claim("NECESSARY", ("b",), "untestable", leaves_top=1),
-        claim("EVIDENCE", ("d",), "verified", rank=1),
-        claim("EVIDENCE", ("c",), "verified", rank=2),
-    ]
-    found = overview([Told(CASES[1], "x", said)], scripted())
-    assert all(one.decides == 0 for one in found.parts)
-    assert {one.part: one.strongest for one in found.parts} == {"d": 1, "a": 0, "b": 0, "c": 0}
-    assert found.groups == () and "enough" not in found.figures
-    with pytest.raises(RecordError, match="0 answers about 0 cases"):
-        overview([], scripted())
-
-
-def test_values_count_for_and_against_in_cases_where_they_could_speak() -> None:
+def test_values_count_where_they_were_tried_and_only_by_verified_claims() -> None:
     blue = {"attribute": "colour", "value": "blue"}
-    said = [
-        Told(CASES[1], "x", [claim("ATTRIBUTE", ("b", "c"), "verified", direction="for", **blue)]),
-        Told(
-            CASES[2], "y", [claim("ATTRIBUTE", ("b", "c"), "verified", direction="against", **blue)]
-        ),
-        Told(CASES[0], "x", []),
-    ]
-    (found,) = overview(said, scripted()).groups
-    assert (found.value, found.present, found.speaks_for, found.speaks_against) == ("blue", 2, 1, 1)
+    evidence = [own.evidence for own in told(scripted())]
+    tried = [any(a.value == "blue" for a in e.attributes) for e in evidence]
+    assert tried == [False, True, True], "no case of one colour, or of none that is blue"
+    said = {
+        1: [claim("ATTRIBUTE", ("b", "c"), "verified", direction="for", **blue)],
+        2: [claim("ATTRIBUTE", ("b", "c"), "refuted", direction="against", **blue)],
+    }
+    cases = [Told(CASES[at], evidence[at], said.get(at, [])) for at in range(3)]
+    (found,) = overview(cases, scripted()).groups
+    assert (found.value, found.tried, found.speaks_for, found.speaks_against) == ("blue", 2, 1, 0)
 
 
-def test_tables_show_what_was_counted_and_whose() -> None:
-    found = overview(told(scripted()), scripted()).to_dict()
-    shown = driver_tables({**found, "meta": {"outcome": "x", "part": None}})
-    assert shown is not None
-    assert (shown.n_cases, shown.about) == (3, "with x first")
-    assert shown.facts[0] == ("First place hangs on one part", "0.67", "1.00", "0.50")
-    assert shown.parts[0] == ("A", 2, 2, 100.0) and len(shown.parts) == 3, "d decides nothing"
+def test_cases_of_one_length_are_not_told_apart_by_it() -> None:
+    target = scripted()
+    cases = [Case(f"{n}", ("a", "d")) for n in range(8)]
+    found = checked_claims(target, [(case, "x") for case in cases])
+    alike = [Told(case, *own) for case, own in zip(cases, found, strict=True)]
+    shown = overview(alike, target)
+    assert shown.few_parts == shown.many_parts == {}
+    with pytest.raises(RecordError, match="0 answers about 0 cases"):
+        overview([], target)
+
+
+def test_tables_show_what_was_counted() -> None:
+    shown = driver_tables(overview(told(scripted()), scripted()).to_dict())
+    assert shown is not None and shown.n_cases == 3
+    assert shown.facts[0] == ("First place is lost without one part", "0.67", "1.00", "0.50")
+    assert shown.parts[0] == ("A", 2, 0, 2, 100.0, 0.0)
+    assert len(shown.parts) == 3, "d decides nothing"
     assert shown.outcomes[0] == ("X", 2, "A (2)")
     assert driver_tables({}) is None

@@ -6,8 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
-from innerview.evaluation.simulatability import _falls, _readings, simulated_changes
+from innerview.evaluation.simulatability import (
+    _falls,
+    _of_other_cases,
+    _readings,
+    simulated_changes,
+)
 from innerview.explanation._ask import first_outcomes
 from innerview.targets.protocol import Case
 from innerview.testing.fakes import ScriptedTarget
@@ -64,17 +70,21 @@ def test_words_that_say_the_wrong_thing_teach_as_much_and_empty_ones_nothing(
 
 def test_titles_are_masked_and_the_one_asked_about_is_told(target: ScriptedTarget) -> None:
     case = Case("c", ("i1", "i2", "i3"))
-    one, two = target.parts.title("i1"), target.parts.title("i2")
-    text = f'It needs "{two}". Not "{one}", nor "{two}".'
-    first, second, third = _readings(Given(case, "i9", (), text), text, target)
-    assert first.about == 'named2 Not "theasked", nor "another".'
-    assert second.about == 'named1 It needs "theasked". Not "another", nor "theasked".'
+    a, b = target.parts.title("i1"), target.parts.title("i2")
+    text = f'It needs "{b}". Not "{a}", nor "{b}".'
+    spots = mentions(text, case, target)
+    first, second, third = _readings(Given(case, "i9", (), text), text, spots)
+    assert first.about == 'named2 Not "theasked", nor "theother".'
+    assert second.about == 'named1 It needs "theasked". Not "theother", nor "theasked".'
     assert third.about == "unnamed "
-    assert first.whole == second.whole == 'It needs "another". Not "another", nor "another".'
+    assert first.whole == second.whole == 'It needs "theother". Not "theother", nor "theother".'
     assert [r.chance for r in (first, second, third)] == [pytest.approx(1 / 3)] * 3
-    assert {r.about for r in _readings(Given(case, "i9", (), text), text, target, told=False)} == {
-        ""
-    }
+    untold = _readings(Given(case, "i9", (), text), text, spots, told=False)
+    assert {r.about for r in untold} == {""}
+    nine = target.outcomes.title("i9")
+    text = f'"{nine}" it is'
+    (one, *_) = _readings(Given(case, "i9", (), text), text, mentions(text, case, target))
+    assert nine not in one.whole, "no title of the catalogue is read"
 
 
 def test_too_few_explanations_or_none_with_words_are_not_measured(
@@ -82,5 +92,22 @@ def test_too_few_explanations_or_none_with_words_are_not_measured(
 ) -> None:
     told = given(target, cases[:19], lambda _, needed, others: sentences(needed, others))
     assert simulated_changes(told, target) == {}
-    silent = given(target, cases, lambda *_: "")
+    silent = given(target, cases, lambda *_: " ")
     assert simulated_changes(silent, target) == {}
+
+
+def test_a_reader_who_is_told_nothing_knows_nothing(
+    target: ScriptedTarget, cases: list[Case]
+) -> None:
+    # Each fold's usual answer is the other way round from what the others teach.
+    for text in ("?", "I", "It is good."):
+        found = simulated_changes(given(target, cases, lambda *_, text=text: text), target)
+        assert found["simulated_masked"].value == pytest.approx(0.5)
+        assert found["simulated_without_text"].value == pytest.approx(0.5)
+
+
+def test_another_cases_text_is_another_cases(target: ScriptedTarget, cases: list[Case]) -> None:
+    owners = [f"{n // 3}" for n in range(12)]
+    given_to = _of_other_cases(owners, 0)
+    assert all(owners[other] != own for other, own in zip(given_to, owners, strict=True))
+    assert {owners[other] for other in given_to} == set(owners)

@@ -19,11 +19,15 @@ OUTCOMES = ["x", "y", "z"]
 CASES = [Case(f"c{n}", ("a", "b", "c")) for n in range(4)]
 
 
-def scripted(weights: Sequence[Sequence[float]], parts: Sequence[str] = PARTS) -> ScriptedTarget:
+def scripted(
+    weights: Sequence[Sequence[float]],
+    parts: Sequence[str] = PARTS,
+    outcomes: Sequence[str] = OUTCOMES,
+) -> ScriptedTarget:
     return ScriptedTarget(
         np.array(weights, dtype=np.float32),
-        Catalogue(OUTCOMES, [o.upper() for o in OUTCOMES]),
-        parts=Catalogue(list(parts), [p.upper() for p in parts]),
+        Catalogue(tuple(outcomes), tuple(o.upper() for o in outcomes)),
+        parts=Catalogue(tuple(parts), tuple(p.upper() for p in parts)),
     )
 
 
@@ -35,7 +39,9 @@ ANOTHER_FIRST = [[0.0, 3.0, 0.0], [0.0, 1.0, 0.5], [0.0, 2.0, 0.0]]
 def test_a_target_holds_all_of_its_own_reasons(target: ScriptedTarget, cases: list[Case]) -> None:
     figures, found = compare_targets(target, target, cases)
     assert {"first_same", "overlap5", "rbo5", "claims_hold", "strongest_part_same"} <= set(figures)
-    assert all(figure.value == 1.0 for figure in figures.values()), figures
+    assert figures["claims_untestable"].value == 0.0
+    holds = {name: f.value for name, f in figures.items() if name != "claims_untestable"}
+    assert set(holds.values()) == {1.0}
     assert [one.case.case_id for one in found] == [case.case_id for case in cases]
     assert not any(one.lost for one in found)
 
@@ -64,6 +70,30 @@ def test_cases_that_one_of_them_does_not_know_are_left_out() -> None:
     assert figures["first_same"].n == 1
     with pytest.raises(RunError, match="scripted and scripted know no case in common"):
         compare_targets(old, new, CASES)
+
+
+def test_claims_about_what_is_gone_are_counted_as_such() -> None:
+    old, new = scripted(BECAUSE_OF_A), scripted(ANOTHER_FIRST, outcomes=["w", "y", "z"])
+    figures, _ = compare_targets(old, new, CASES)
+    assert figures["first_same"].value == 0.0
+    assert figures["claims_untestable"].value == 1.0
+    assert "claims_hold" not in figures
+
+
+def test_so_many_cases_are_taken_of_those_that_both_know() -> None:
+    old, new = scripted(BECAUSE_OF_A), scripted(BECAUSE_OF_A, ["a", "b", "d"])
+    known = [Case(f"k{n}", ("a", "b")) for n in range(3)]
+    _, found = compare_targets(old, new, [*CASES, *known], n_cases=2)
+    assert [one.case.case_id for one in found] == ["k0", "k1"]
+
+
+def test_a_case_that_leaves_nothing_to_recommend_is_left_out() -> None:
+    both = Catalogue(("a", "b", "c"), ("A", "B", "C"))
+    target = ScriptedTarget(np.eye(3, dtype=np.float32), both)
+    _, found = compare_targets(
+        target, target, [Case("all", ("a", "b", "c")), Case("1", ("a", "b"))]
+    )
+    assert [one.case.case_id for one in found] == ["1"]
 
 
 def test_a_target_that_cannot_rescore_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

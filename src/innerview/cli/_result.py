@@ -46,7 +46,8 @@ _COMPARED = {
     "overlap5": "overlap of first five",
     "rbo5": "rank-biased overlap of five",
     "claims_hold": "claims that still hold",
-    "claims_hold_same_first": "the same, where the first is the same",
+    "claims_untestable": "claims that cannot be asked",
+    "claims_hold_same_first": "those that hold, where the first is the same",
     "strongest_part_same": "strongest part, there",
 }
 _EXAMPLES = 3
@@ -67,9 +68,10 @@ def show_comparison(path: Path) -> None:
     for line in filter(None, lines):
         one = json.loads(line)
         if one["lost"] and one["before"][:1] == one["after"][:1]:
-            typer.echo(f'\ncase {one["case_id"]}, still "{one["title"]}", for other reasons:')
+            case, title = _plain(one["case_id"]), _plain(one["title"])
+            typer.echo(f'\ncase {case}, still "{title}", for other reasons:')
             for claim in one["lost"]:
-                typer.echo(f"  {claim}")
+                typer.echo(f"  {_plain(claim)}")
     typer.echo(str(path))
 
 
@@ -90,9 +92,9 @@ def show_fidelity(path: Path) -> None:
 
 
 _KINDS = {
-    "one_part": "first place hangs on one part",
-    "several_parts": "on some together",
-    "no_part": "on none alone",
+    "one_part": "first place is lost without one part",
+    "several_parts": "only without some together",
+    "no_part": "without none that was tried",
     "enough": "parts that keep it near the top, mean",
 }
 _SHOWN = 8
@@ -108,17 +110,22 @@ def show_overview(path: Path) -> None:
             apart = f"  ({few['value']:.2f} with the fewest parts" if few else ""
             apart += f", {many['value']:.2f} with more)" if few and many else ")" if few else ""
             typer.echo(f"{label:<38} {found['figures'][name]['value']:5.2f}{apart}")
-    typer.echo(f"\n{'decides':>8} {'strongest':>10} {'of cases':>9}  part")
+    typer.echo(f"\n{'decides':>8} {'with more':>10} {'of cases':>9}  part")
     for one in found["parts"][:_SHOWN]:
-        counts = f"{one['decides']:>8,} {one['strongest']:>10,} {one['present']:>9,}"
-        typer.echo(f"{counts}  {one['title']}")
+        counts = f"{one['decides']:>8,} {one['helps_decide']:>10,} {one['present']:>9,}"
+        typer.echo(f"{counts}  {_plain(one['title'])}")
     if found["groups"]:
-        typer.echo(f"\n{'for':>8} {'against':>10} {'of cases':>9}  attribute")
+        typer.echo(f"\n{'for':>8} {'against':>10} {'tried in':>9}  attribute")
     for one in found["groups"][:_SHOWN]:
-        counts = f"{one['speaks_for']:>8,} {one['speaks_against']:>10,} {one['present']:>9,}"
-        typer.echo(f"{counts}  {one['attribute']} {one['value']}")
+        counts = f"{one['speaks_for']:>8,} {one['speaks_against']:>10,} {one['tried']:>9,}"
+        typer.echo(f"{counts}  {_plain(one['attribute'])} {_plain(one['value'])}")
     typer.echo(f"\n{'first':>8}  outcome, and what decides most often for it")
     for one in found["outcomes"][:_SHOWN]:
-        why = "; ".join(f"{title} ({times:,})" for _, title, times in one["parts"])
-        typer.echo(f"{one['cases']:>8,}  {one['title']}{': ' if why else ''}{why}")
+        why = "; ".join(f"{_plain(title)} ({times:,})" for _, title, times in one["parts"])
+        typer.echo(f"{one['cases']:>8,}  {_plain(one['title'])}{': ' if why else ''}{why}")
     typer.echo(str(path))
+
+
+def _plain(text: str) -> str:
+    """Titles come from outside; what moves a terminal's cursor is shown, not done."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -247,8 +247,8 @@ def overview(
 ) -> None:
     """Which parts and attributes decide what is put first.
 
-    Evidence is measured for many cases, and verified claims are counted; no language model takes
-    part. The report shows it too.
+    Evidence is measured for many cases, and counted; no language model takes part. The report
+    shows it too, unless it is about some cases alone.
     """
     from innerview import pipeline
 
@@ -256,13 +256,17 @@ def overview(
         path = pipeline.write_overview(
             run, say, n_cases=n_cases, outcome=outcome, part=part, seed=seed
         )
+        if outcome is None and part is None:
+            pipeline.report(run, say)
     show_overview(path)
 
 
 def compare(
     before: Annotated[Path, typer.Argument(help="Folder of a run.")],
     after: Annotated[Path, typer.Argument(help="Folder of another, of the same data.")],
-    n_cases: Annotated[int, typer.Option(min=1, help="Cases, held-out ones first.")] = 1600,
+    n_cases: Annotated[
+        int, typer.Option(min=1, help="Cases, the first run's held-out ones first.")
+    ] = 1600,
     seed: opt.Seed = 0,
 ) -> None:
     """Which answers changed from one run to another, and which reasons.

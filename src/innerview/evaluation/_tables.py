@@ -153,25 +153,24 @@ class Drivers:
 
     Attributes:
         n_cases: how many.
-        about: which cases, if not all.
         facts: label, figure of all, of those with the fewest parts, of the others.
-        parts: title, cases decided, cases that hold it, and the share in percent.
-        groups: attribute and value, for, against, cases it could speak in, the shares of the two.
+        parts: title, cases decided alone and with others, cases that hold it, the two shares in
+            percent.
+        groups: attribute and value, for, against, cases it was tried in, the two shares.
         outcomes: title, cases it comes first for, and what decides most often for it.
     """
 
     n_cases: int
-    about: str
     facts: tuple[tuple[str, ...], ...]
-    parts: tuple[tuple[str, int, int, float], ...]
+    parts: tuple[tuple[str, int, int, int, float, float], ...]
     groups: tuple[tuple[str, int, int, int, float, float], ...]
     outcomes: tuple[tuple[str, int, str], ...]
 
 
 _DRIVEN: Mapping[str, str] = {
-    "one_part": "First place hangs on one part",
-    "several_parts": "On some together",
-    "no_part": "On none alone",
+    "one_part": "First place is lost without one part",
+    "several_parts": "Only without some together",
+    "no_part": "Without none that was tried",
     "enough": "Parts that keep it near the top, mean",
 }
 _DRIVERS = 10
@@ -182,28 +181,32 @@ def driver_tables(found: Mapping[str, Any]) -> Drivers | None:
     if not found:
         return None
     of_whom = [found[name] for name in ("figures", "few_parts", "many_parts")]
-    meta = found.get("meta", {})
-    wanted = (("outcome", "with {} first"), ("part", "that hold {}"))
     return Drivers(
         n_cases=found["n_cases"],
-        about=" ".join(says.format(meta[key]) for key, says in wanted if meta.get(key)),
         facts=tuple(
             (label, *(_two_decimals(own.get(name)) for own in of_whom))
             for name, label in _DRIVEN.items()
         ),
         parts=tuple(
-            (d["title"], d["decides"], d["present"], _percent(d["decides"], d["present"]))
+            (
+                d["title"],
+                d["decides"],
+                d["helps_decide"],
+                d["present"],
+                _percent(d["decides"], d["present"]),
+                _percent(d["helps_decide"], d["present"]),
+            )
             for d in found["parts"][:_DRIVERS]
-            if d["decides"]
+            if d["decides"] or d["helps_decide"]
         ),
         groups=tuple(
             (
                 f"{d['attribute']} {d['value']}",
                 d["speaks_for"],
                 d["speaks_against"],
-                d["present"],
-                _percent(d["speaks_for"], d["present"]),
-                _percent(d["speaks_against"], d["present"]),
+                d["tried"],
+                _percent(d["speaks_for"], d["tried"]),
+                _percent(d["speaks_against"], d["tried"]),
             )
             for d in found["groups"][:_DRIVERS]
         ),
@@ -340,7 +343,7 @@ def _cell(
         return None
     value, interval = _number(figure.value), f"{_number(figure.low)} to {_number(figure.high)}"
     if figure.p is not None:
-        interval += f", p {_number(figure.p)}"
+        interval += f", p {_number(figure.p)}" if figure.p >= _LEAST_P else f", p < {_LEAST_P}"
     if ends is None:
         return Cell(value, interval, figure.n)
     at, low, high = (
@@ -350,6 +353,9 @@ def _cell(
     is_best = round(figure.value, 3) == best
     # An interval of no width would vanish; a hair of it says that there is one.
     return Cell(value, interval, figure.n, is_best, at, low, round(max(high - low, 0.5), 2))
+
+
+_LEAST_P = 0.001
 
 
 def _number(value: float) -> str:

@@ -22,8 +22,8 @@ def paired_differences(
 
     Only questions that both were asked count. Probabilities are corrected for their number, all
     others and all metrics together (Holm, 1979). AUC and calibration are no means over answers, and
-    are left out. Questions to the vectors alone are put once for all forms that have them: there
-    is no difference in those.
+    are left out. That no difference is told from chance does not prove that there is none; its
+    interval says how large it may be.
 
     Args:
         answered: by name, questions and answers.

@@ -56,30 +56,26 @@ def _question(case: Case, title: str, form: Form) -> Record:
 
 def named_parts(text: str, case: Case, target: Target) -> list[str]:
     """Ids of the parts of a case whose titles stand in a text, in its order; see ``mentions``."""
-    return [part for _, _, part in mentions(text, case, target)]
+    return [part for _, _, part in mentions(text, case, target) if part is not None]
 
 
-def mentions(text: str, case: Case, target: Target) -> list[tuple[int, int, str]]:
-    """Where the titles of a case's parts stand in a text: start, end and id, in its order.
+def mentions(text: str, case: Case, target: Target) -> list[tuple[int, int, str | None]]:
+    """Where titles of the catalogues stand in a text: start, end, and the id if it is a part of the
+    case; in its order.
 
-    A title that is part of a longer one of the catalogue is not taken for it ("Toy Story" in "Toy
+    A title that is part of a longer one of the catalogues is not taken for it ("Toy Story" in "Toy
     Story 2"); titles of fewer than four letters count in quotes only.
     """
     own = {target.parts.title(part): part for part in reversed(case.parts)}
-    longer = [
-        title
-        for catalogue in (target.parts, target.outcomes)
-        for title in catalogue.titles
-        if any(title.startswith(short) for short in own)
-    ]
-    found = []
-    for title in sorted({*own, *longer}, key=lambda title: (-len(title), title)):
+    titles = (title for one in (target.parts, target.outcomes) for title in one.titles)
+    there = {title for title in titles if title in text} if text else set()
+    found: list[tuple[int, int, str | None]] = []
+    for title in sorted(there, key=lambda title: (-len(title), title)):
         pattern = re.escape(title)
         bare = rf"(?<!\w){pattern}(?!\w)"
         matched = bare if len(title) >= _LEAST_LETTERS else rf'"{pattern}"'
         for match in list(re.finditer(matched, text)):
-            if title in own:
-                found.append((match.start(), match.end(), own[title]))
+            found.append((match.start(), match.end(), own.get(title)))
             blank = " " * len(match.group())
             text = text[: match.start()] + blank + text[match.end() :]
-    return sorted(found)
+    return sorted(found, key=lambda spot: spot[:2])

@@ -1,4 +1,4 @@
-"""What drives a target's answers over many cases: verified claims, counted.
+"""What drives a target's answers over many cases: what was measured of each, counted.
 
 An explanation says why one case got its outcome; this says which parts, and which values of which
 attributes, decide for how many.
@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
-from innerview.explanation._groups import shared_values
 from innerview.explanation.claims import CheckedClaim
+from innerview.explanation.evidence import Evidence
 from innerview.targets.protocol import Case, Target
 
 __all__ = ["GroupDriver", "OutcomeDrivers", "Overview", "PartDriver", "Told", "overview"]
@@ -25,11 +25,27 @@ _PARTS_OF_AN_OUTCOME = 3
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One case, what the target puts first for it, and the claims about that."""
+    """One case, what was measured of what the target puts first for it, and the claims made."""
 
     case: Case
-    outcome: str
+    evidence: Evidence
     claims: Sequence[CheckedClaim]
+
+    @property
+    def decisive(self) -> set[str]:
+        """Parts without each of which, alone, the outcome is no longer first."""
+        return {
+            effect.part
+            for effect in self.evidence.leave_out
+            if effect.rank_after is not None and effect.rank_after > self.evidence.rank
+        }
+
+    @property
+    def together(self) -> set[str]:
+        """Where no part decides alone, the set found without which the outcome is not first."""
+        if self.decisive or self.evidence.necessary is None or self.evidence.leaves_top != 1:
+            return set()
+        return set(self.evidence.necessary.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +54,10 @@ class PartDriver:
 
     Attributes:
         present: cases that hold it.
-        strongest: of those, in which no part carries more of the score.
-        decides: of those, in which the outcome loses its place without it, alone or with others.
+        strongest: of those, in which it carries most of the score; of several that do, the first.
+        decides: of those, in which the outcome is no longer first without it alone.
+        helps_decide: of those, in which none decides alone, and it is in a set that does; some of
+            such a set may be idle, as it is found greedily.
     """
 
     part: str
@@ -47,6 +65,7 @@ class PartDriver:
     present: int
     strongest: int
     decides: int
+    helps_decide: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +73,14 @@ class GroupDriver:
     """A value of an attribute, over all cases.
 
     Attributes:
-        present: cases of which some parts carry it, two at least, and not all.
+        tried: cases in which its parts were taken away; some, of values that stand out.
         speaks_for, speaks_against: of those, in which its parts raise or lower the outcome beyond
-            as many others, and no value does so more.
+            as many others, and no value that was tried does so more.
     """
 
     attribute: str
     value: str
-    present: int
+    tried: int
     speaks_for: int
     speaks_against: int
 
@@ -83,9 +102,10 @@ class Overview:
 
     Attributes:
         figures: ``one_part``, ``several_parts``, ``no_part``: shares of cases in which first place
-            hangs on one part, on some together, on none alone; ``enough``: how many parts keep the
-            outcome near the top by themselves, a mean.
-        few_parts, many_parts: the same of the cases with the fewest parts, a quarter, and the rest.
+            is lost without a single part, only without some together, without no set that was
+            tried; ``enough``: how many parts keep the outcome near the top by themselves, a mean.
+        few_parts, many_parts: the same of the cases with the fewest parts, a quarter or, where
+            others have as many, more; and of the rest. Both empty where all have as many.
         parts: those that decide most often first.
         groups: those that speak most often first, for or against.
         outcomes: those that come first most often first.
@@ -111,37 +131,41 @@ def overview(told: Sequence[Told], target: Target, *, seed: int = 0) -> Overview
     """Count what was verified.
 
     Args:
-        told: N cases with their claims; refuted and untestable ones do not count.
+        told: N cases; of their claims the verified ones count.
         target: whose catalogues name things.
         seed: of the intervals.
 
     Raises:
         RecordError: there is no case.
     """
-    told = [Told(t.case, t.outcome, [c for c in t.claims if c.verdict == "verified"]) for t in told]
-    by_length = sorted(told, key=lambda t: (len(t.case.parts), t.case.case_id))
-    few = max(1, len(told) // 4)
+    told = [
+        Told(t.case, t.evidence, [c for c in t.claims if c.verdict == "verified"]) for t in told
+    ]
+    lengths = sorted(len(t.case.parts) for t in told)
+    few = lengths[max(0, len(told) // 4 - 1)] if told else 0
+    apart = [[t for t in told if (len(t.case.parts) <= few) == short] for short in (True, False)]
+    few_parts, many_parts = (_figures(own, seed) if all(apart) else {} for own in apart)
     return Overview(
         n_cases=len(told),
         figures=_figures(told, seed),
-        few_parts=_figures(by_length[:few], seed),
-        many_parts=_figures(by_length[few:], seed) if by_length[few:] else {},
+        few_parts=few_parts,
+        many_parts=many_parts,
         parts=_parts(told, target),
-        groups=_groups(told, target),
+        groups=_groups(told),
         outcomes=_outcomes(told, target),
     )
 
 
 def _figures(told: Sequence[Told], seed: int) -> dict[str, Figure]:
     names = [t.case.case_id for t in told]
-    sizes = [len(_named(t, "NECESSARY")) for t in told]
     kinds = {
-        "one_part": [float(n == 1) for n in sizes],
-        "several_parts": [float(n > 1) for n in sizes],
-        "no_part": [float(any(c.claim.type == "UNDECIDED" for c in t.claims)) for t in told],
+        "one_part": [float(bool(t.decisive)) for t in told],
+        "several_parts": [float(bool(t.together)) for t in told],
+        "no_part": [float(not t.decisive and not t.together) for t in told],
     }
     figures = {name: bootstrap_mean(own, names, seed=seed) for name, own in kinds.items()}
-    enough = [(len(own), t.case.case_id) for t in told if (own := _named(t, "SUFFICIENT"))]
+    kept = [(t.evidence.keep_only, t.case.case_id) for t in told]
+    enough = [(len(own.parts), case_id) for own, case_id in kept if own is not None]
     if enough:
         figures["enough"] = bootstrap_mean(
             [n for n, _ in enough], [c for _, c in enough], seed=seed
@@ -149,27 +173,21 @@ def _figures(told: Sequence[Told], seed: int) -> dict[str, Figure]:
     return figures
 
 
-def _named(told: Told, kind: str) -> set[str]:
-    return {part for c in told.claims if c.claim.type == kind for part in c.claim.parts}
-
-
 def _parts(told: Sequence[Told], target: Target) -> tuple[PartDriver, ...]:
     present = Counter(part for t in told for part in set(t.case.parts))
-    strongest = Counter(
-        c.claim.parts[0]
-        for t in told
-        for c in t.claims
-        if c.claim.type == "EVIDENCE" and c.claim.number("rank") == 1
-    )
-    decides = Counter(part for t in told for part in _named(t, "NECESSARY"))
+    strongest = Counter(own[0].part for t in told if (own := t.evidence.strongest()))
+    decides = Counter(part for t in told for part in t.decisive)
+    helps = Counter(part for t in told for part in t.together)
     found = [
-        PartDriver(part, target.parts.title(part), n, strongest[part], decides[part])
-        for part, n in present.items()
+        PartDriver(p, target.parts.title(p), n, strongest[p], decides[p], helps[p])
+        for p, n in present.items()
     ]
-    return tuple(sorted(found, key=lambda d: (-d.decides, -d.strongest, d.present, d.part)))
+    return tuple(
+        sorted(found, key=lambda d: (-d.decides, -d.helps_decide, -d.strongest, d.present, d.part))
+    )
 
 
-def _groups(told: Sequence[Told], target: Target) -> tuple[GroupDriver, ...]:
+def _groups(told: Sequence[Told]) -> tuple[GroupDriver, ...]:
     speaks: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     for t in told:
         for c in t.claims:
@@ -178,27 +196,23 @@ def _groups(told: Sequence[Told], target: Target) -> tuple[GroupDriver, ...]:
                 key = (str(stated["attribute"]), str(stated["value"]))
                 speaks[str(stated["direction"])][key] += 1
     keys = set(speaks["for"]) | set(speaks["against"])
-    present = Counter(
-        (group.attribute, group.value)
-        for t in told
-        for group in shared_values(t.case, target.parts)
-    )
+    tried = Counter((own.attribute, own.value) for t in told for own in t.evidence.attributes)
     found = [
-        GroupDriver(*key, present[key], speaks["for"][key], speaks["against"][key]) for key in keys
+        GroupDriver(*key, tried[key], speaks["for"][key], speaks["against"][key]) for key in keys
     ]
     return tuple(
         sorted(
             found,
-            key=lambda d: (-d.speaks_for - d.speaks_against, d.present, d.attribute, d.value),
+            key=lambda d: (-d.speaks_for - d.speaks_against, d.tried, d.attribute, d.value),
         )
     )
 
 
 def _outcomes(told: Sequence[Told], target: Target) -> tuple[OutcomeDrivers, ...]:
-    cases = Counter(t.outcome for t in told)
+    cases = Counter(t.evidence.outcome for t in told)
     decides: dict[str, Counter[str]] = defaultdict(Counter)
     for t in told:
-        decides[t.outcome].update(_named(t, "NECESSARY"))
+        decides[t.evidence.outcome].update(t.decisive | t.together)
     return tuple(
         OutcomeDrivers(
             outcome,

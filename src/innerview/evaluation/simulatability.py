@@ -3,8 +3,8 @@
 Forward simulation of changed cases (Hase and Bansal, ACL 2020; Doshi-Velez and Kim, 2017). The
 reader is a linear model, so that it can only know what the words say: it learns from some cases'
 explanations which wording means that the outcome hangs on the part that is named, and is asked
-about others. Titles are masked before it reads, so it learns no titles; that a sentence is about
-the part asked about it is told.
+about others. Titles of the catalogues are masked before it reads, so it learns none; that a
+sentence is about the part asked about it is told.
 
 Needs the extra ``evaluation``.
 
@@ -32,9 +32,14 @@ FEWEST_CASES = 20
 """Fewer tell a reader nothing."""
 _FOLDS = 5
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
-_ASKED, _OTHER = "theasked", "another"
+_ASKED, _OTHER = "theasked", "theother"
+_WORD = re.compile(r"\w\w")
 _WEIGHT = 10.0
 """Of a mistake, beside the size of the reader's weights."""
+
+
+Spot = tuple[int, int, str | None]
+"""Where a title stands in a text: start, end, and the id if it is a part of the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def simulated_changes(
     Raises:
         CaseError, TargetQueryError: as in ``ask``.
     """
-    given = [one for one in given if one.text and len(set(one.case.parts)) > 1]
+    given = [one for one in given if one.text.strip() and len(set(one.case.parts)) > 1]
     cases = [one.case.case_id for one in given]
     if len(set(cases)) < FEWEST_CASES:
         return {}
@@ -84,13 +89,18 @@ def simulated_changes(
     owners = [one.case.case_id for one in given for _ in dict.fromkeys(one.case.parts)]
     if len(set(falls)) < 2:
         return {}
-    order = np.random.default_rng(seed).permutation(len(given))
-    others = {int(at): given[int(order[n - 1])].text for n, at in enumerate(order)}
+    spots = [mentions(one.text, one.case, target) for one in given]
+    others = [given[at] for at in _of_other_cases(cases, seed)]
+    elsewhere = [mentions(o.text, one.case, target) for one, o in zip(given, others, strict=True)]
+    own = list(zip(given, [one.text for one in given], spots, strict=True))
     texts = {
-        "simulated": [_readings(one, one.text, target) for one in given],
-        "simulated_without_text": [_readings(one, "", target) for one in given],
-        "simulated_shuffled": [_readings(one, others[at], target) for at, one in enumerate(given)],
-        "simulated_masked": [_readings(one, one.text, target, told=False) for one in given],
+        "simulated": [_readings(*one) for one in own],
+        "simulated_without_text": [_readings(one, "", []) for one in given],
+        "simulated_shuffled": [
+            _readings(one, other.text, where)
+            for one, other, where in zip(given, others, elsewhere, strict=True)
+        ],
+        "simulated_masked": [_readings(*one, told=False) for one in own],
     }
     folds = _folds(cases, owners, seed)
     found = {}
@@ -115,19 +125,29 @@ def _falls(given: Sequence[Given], target: Target) -> list[bool]:
     return found
 
 
-def _readings(one: Given, text: str, target: Target, *, told: bool = True) -> Iterator[_Reading]:
+def _of_other_cases(cases: Sequence[str], seed: int) -> list[int]:
+    """For each explanation one of another case; each case's go to the next in a random order."""
+    names = sorted(set(cases))
+    order = [names[at] for at in np.random.default_rng(seed).permutation(len(names))]
+    following = dict(zip(order, [*order[1:], order[0]], strict=True))
+    first = {case: at for at, case in reversed(list(enumerate(cases)))}
+    return [first[following[case]] for case in cases]
+
+
+def _readings(
+    one: Given, text: str, spots: Sequence[Spot], *, told: bool = True
+) -> Iterator[_Reading]:
     """One for each part; nothing is told apart from another part unless ``told`` which is which."""
     parts = list(dict.fromkeys(one.case.parts))
-    spots = mentions(text, one.case, target)
     masked = _masked(text, [(start, end, _OTHER) for start, end, _ in spots])
+    firsts = list(dict.fromkeys(whose for _, _, whose in spots if whose is not None))
     for part in parts:
         about = ""
         if told:
             named = [
                 (start, end, _ASKED if whose == part else _OTHER) for start, end, whose in spots
             ]
-            sentences = _SENTENCE.split(_masked(text, named))
-            firsts = list(dict.fromkeys(whose for _, _, whose in spots))
+            sentences = _SENTENCE.split(_masked(text, named)) if part in firsts else []
             place = f"named{firsts.index(part) + 1} " if part in firsts else "unnamed "
             about = place + " ".join(s for s in sentences if _ASKED in s)
         yield _Reading(about, masked, 1 / len(parts))
@@ -150,7 +170,8 @@ def _folds(cases: Sequence[str], owners: Sequence[str], seed: int) -> npt.NDArra
 def _foreseen(
     readings: Sequence[_Reading], falls: Sequence[bool], folds: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """(N,) probabilities, each by a reader that learned from the other folds."""
+    """(N,) log-odds beyond those of the questions it learned from, each by a reader that learned
+    from the other folds: who knows nothing says 0, whatever the fold."""
     from scipy.sparse import csr_matrix, hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -161,16 +182,19 @@ def _foreseen(
     columns = [[r.about for r in readings], [r.whole for r in readings]]
     for fold in range(_FOLDS):
         learned, asked = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        if not len(asked) or len(set(truth[learned].tolist())) < 2:
-            found[asked] = truth[learned].mean()
+        usual = truth[learned].mean()
+        if not len(asked) or not 0 < usual < 1:
             continue
         seen, unseen = [chance[learned]], [chance[asked]]
         for column in columns:
-            if any(column):
+            read = [column[at] for at in learned]
+            if any(map(_WORD.search, read)):
                 words = TfidfVectorizer(ngram_range=(1, 3), sublinear_tf=True)
-                seen.append(words.fit_transform([column[at] for at in learned]))
+                seen.append(words.fit_transform(read))
                 unseen.append(words.transform([column[at] for at in asked]))
         reader = LogisticRegression(C=_WEIGHT, max_iter=500)
         reader.fit(hstack(seen).tocsr(), truth[learned])
-        found[asked] = reader.predict_proba(hstack(unseen).tocsr())[:, 1]
+        odds = reader.decision_function(hstack(unseen).tocsr())
+        # No finer than a reader is fitted, or rounding would put folds in an order.
+        found[asked] = np.round(odds - np.log(usual / (1 - usual)), 2)
     return found

@@ -15,14 +15,14 @@ from innerview.alignment.prose import checked_claims
 from innerview.errors import RunError
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
 from innerview.evaluation.metrics import overlap, rank_biased_overlap
+from innerview.explanation._ask import best_outcomes
 from innerview.explanation.claims import CLAIM_TYPES, CheckedClaim
 from innerview.explanation.verify import verify_many
-from innerview.targets.protocol import Case, Target, top_outcomes
+from innerview.targets.protocol import Case, Target
 
 __all__ = ["Versions", "compare_targets"]
 
 _FIRST = 5
-_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,12 @@ class Versions:
 
 
 def compare_targets(
-    before: Target, after: Target, cases: Sequence[Case], *, seed: int = 0
+    before: Target,
+    after: Target,
+    cases: Sequence[Case],
+    *,
+    n_cases: int | None = None,
+    seed: int = 0,
 ) -> tuple[dict[str, Figure], list[Versions]]:
     """How far a target's answers, and the reasons for them, hold for another.
 
@@ -63,7 +68,10 @@ def compare_targets(
     ``overlap5``, ``rbo5``
         how far their first five agree, as sets and in order;
     ``claims_hold``, ``claims_hold_TYPE``
-        claims true of the first target's first outcome that are true of it in the second;
+        claims true of the first target's first outcome that are true of it in the second, among
+        those that it can be asked;
+    ``claims_untestable``
+        claims that it cannot be asked any more: it has no such outcome, or answers at random;
     ``claims_hold_same_first``
         the same where both put it first: other reasons for the same answer;
     ``strongest_part_same``
@@ -72,7 +80,9 @@ def compare_targets(
     Args:
         before: whose claims are replayed.
         after: on whom.
-        cases: held out; those with parts that one of them does not know are left out.
+        cases: those with parts that one of them does not know are left out, and those to which one
+            of them has nothing to recommend.
+        n_cases: so many of the others at most.
         seed: of the intervals.
 
     Raises:
@@ -85,35 +95,28 @@ def compare_targets(
     known = before.parts.index.keys() & after.parts.index.keys()
     shared = [case.last(n) for case in cases if known.issuperset(case.parts[-n:])]
     shared = [case for case in shared if len(set(case.parts)) > 1]
-    if not shared:
+    shared = shared[:n_cases]
+    pairs = [(case, case) for case in shared]
+    firsts = [best_outcomes(target, pairs, _FIRST) for target in (before, after)]
+    answered = [at for at, both in enumerate(zip(*firsts, strict=True)) if all(both)]
+    if not answered:
         raise RunError(
             f"{before.name} and {after.name} know no case in common; compare runs on the same data"
         )
-    firsts = [_firsts(target, shared) for target in (before, after)]
-    pairs = [(case, first[0]) for case, first in zip(shared, firsts[0], strict=True)]
+    shared = [shared[at] for at in answered]
+    old, new = ([own[at] for at in answered] for own in firsts)
+    pairs_old = [(case, first[0]) for case, first in zip(shared, old, strict=True)]
     stated = [
         [one.claim for one in own if one.verdict == "verified"]
-        for _, own in checked_claims(before, pairs)
+        for _, own in checked_claims(before, pairs_old)
     ]
     flat = [(c, case) for own, case in zip(stated, shared, strict=True) for c in own]
     replayed = iter(verify_many(flat, after))
     found = [
         Versions(case, first, second, tuple(next(replayed) for _ in own))
-        for case, first, second, own in zip(shared, *firsts, stated, strict=True)
+        for case, first, second, own in zip(shared, old, new, stated, strict=True)
     ]
     return _figures(found, seed), found
-
-
-def _firsts(target: Target, cases: Sequence[Case]) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
-    for start in range(0, len(cases), _AT_ONCE):
-        batch = cases[start : start + _AT_ONCE]
-        scores = target.score(batch)
-        found += [
-            tuple(top_outcomes(target, case, row, _FIRST))
-            for case, row in zip(batch, scores, strict=True)
-        ]
-    return found
 
 
 def _figures(found: Sequence[Versions], seed: int) -> dict[str, Figure]:
@@ -124,6 +127,9 @@ def _figures(found: Sequence[Versions], seed: int) -> dict[str, Figure]:
         "rbo5": [(rank_biased_overlap(one.after, one.before), one) for one in found],
         "claims_hold": _holding(found),
         **{f"claims_hold_{kind.lower()}": _holding(found, kind) for kind in CLAIM_TYPES},
+        "claims_untestable": [
+            (float(checked.verdict == "untestable"), one) for one in found for checked in one.claims
+        ],
         "claims_hold_same_first": _holding(same),
         "strongest_part_same": [
             (float(verdict == "verified"), one)

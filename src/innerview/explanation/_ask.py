@@ -16,7 +16,15 @@ import numpy as np
 from innerview.errors import TargetQueryError
 from innerview.targets.protocol import Case, FloatArray, Target, ranks_of, top_outcomes
 
-__all__ = ["BATCH_SIZE", "Answer", "Question", "ask", "first_outcomes", "negligible"]
+__all__ = [
+    "BATCH_SIZE",
+    "Answer",
+    "Question",
+    "ask",
+    "best_outcomes",
+    "first_outcomes",
+    "negligible",
+]
 
 BATCH_SIZE = 1024
 
@@ -100,13 +108,26 @@ def first_outcomes(
     Raises:
         CaseError, TargetQueryError: as in ``ask``.
     """
+    best = best_outcomes(target, pairs, 1, batch_size=batch_size, retries=retries)
+    return [first for (first,) in best]
+
+
+def best_outcomes(
+    target: Target,
+    pairs: Sequence[tuple[Case, Case]],
+    k: int,
+    *,
+    batch_size: int = BATCH_SIZE,
+    retries: int = 0,
+) -> list[tuple[str, ...]]:
+    """The same, the ``k`` best outcomes, best first; fewer where a case leaves no more."""
     size = _at_once(target, batch_size)
-    found: list[str] = []
+    found: list[tuple[str, ...]] = []
     for start in range(0, len(pairs), size):
         batch = pairs[start : start + size]
         scores = _scores(target, [variant for _, variant in batch], retries)
         found += [
-            top_outcomes(target, case, row, 1)[0]
+            tuple(top_outcomes(target, case, row, k))
             for (case, _), row in zip(batch, scores, strict=True)
         ]
     return found

@@ -20,7 +20,7 @@ __all__ = ["compare"]
 
 
 def compare(before: Path, after: Path, say: Say, *, n_cases: int = 1600, seed: int = 0) -> Path:
-    """Replay the reasons of one run's target on another's, over held-out cases first.
+    """Replay the reasons of one run's target on another's, over its held-out cases first.
 
     Args:
         before: a run with a target and its cases.
@@ -37,9 +37,9 @@ def compare(before: Path, after: Path, say: Say, *, n_cases: int = 1600, seed: i
     began = time.monotonic()
     old, new = (load_bundle(run / "target") for run in (before, after))
     known = read_cases(before)
-    cases = [*known.test, *known.valid, *known.train][:n_cases]
-    say(Event("compare", f"replaying the reasons of {len(cases):,} cases"))
-    figures, found = compare_targets(old, new, cases, seed=seed)
+    cases = [*known.test, *known.valid, *known.train]
+    say(Event("compare", f"replaying the reasons of {min(n_cases, len(cases)):,} cases"))
+    figures, found = compare_targets(old, new, cases, n_cases=n_cases, seed=seed)
     path = after / "report" / "compare.json"
     meta = {
         "before": old.fingerprint,

@@ -29,6 +29,7 @@ Answered = dict[str, tuple[list[Record], list[Any]]]
 """By who was asked: the questions, and one answer to each."""
 
 _OF_VECTORS = ("history", "item_title")
+_TABLES = ("popularity", "constant", "random")
 _SHARD = 10
 _BASE_CASES = 50
 """Cases that the base model is asked about, before training: it names by beam search, at several
@@ -87,7 +88,7 @@ def evaluate(
         }
     }
     if "hybrid" in answered:
-        tree["differences"] = paired_differences(answered, of="hybrid", seed=seed)
+        tree["differences"] = paired_differences(_rivals(answered), of="hybrid", seed=seed)
     if channels and (shifts := _channels(surrogate, target, records, say, seed=seed)):
         tree["channels"] = shifts
     meta = {
@@ -104,6 +105,19 @@ def evaluate(
     write_predictions(run / "report" / "predictions.parquet", answered)
     finish(run / "report", made_from)
     return path
+
+
+def _rivals(answered: Answered) -> Answered:
+    """Those that know the case. What is asked of the vectors alone is answered once for all forms
+    that have them, so between those there is nothing to compare."""
+    found: Answered = {}
+    for name, (records, values) in answered.items():
+        if name in FORMS and name != "hybrid":
+            kept = [at for at, record in enumerate(records) if record.task not in _OF_VECTORS]
+            found[name] = ([records[at] for at in kept], [values[at] for at in kept])
+        elif name not in _TABLES:
+            found[name] = (records, values)
+    return found
 
 
 def _own_answers(

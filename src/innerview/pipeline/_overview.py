@@ -1,21 +1,23 @@
-"""What drives a target's answers: the claims about many cases, counted."""
+"""What drives a target's answers: evidence for many cases, counted."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from innerview.alignment.cases import read_cases
 from innerview.alignment.prose import checked_claims
 from innerview.errors import RunError
 from innerview.evaluation.overview import Told, overview
 from innerview.explanation._ask import first_outcomes
-from innerview.pipeline._stage import Event, Say, write_json
+from innerview.pipeline._stage import Event, Say, digest, write_json
 from innerview.targets import Case, Target, load_bundle
 
-__all__ = ["write_overview"]
+__all__ = ["overview_of", "write_overview"]
 
 _AT_ONCE = 128
 
@@ -63,10 +65,12 @@ def write_overview(
     for start in range(0, len(pairs), _AT_ONCE):
         chunk = pairs[start : start + _AT_ONCE]
         found = checked_claims(target, chunk)
-        told += [Told(*pair, claims) for pair, (_, claims) in zip(chunk, found, strict=True)]
+        told += [Told(case, *own) for (case, _), own in zip(chunk, found, strict=True)]
         text = f"{len(told):,} of {len(pairs):,} cases measured"
         say(Event("overview", text, len(told) / len(pairs)))
-    path = run / "report" / "overview.json"
+    # What is asked of some cases must not take the place of what the report shows.
+    which = "" if outcome is None and part is None else f"-{digest([outcome, part])[:8]}"
+    path = run / "report" / f"overview{which}.json"
     meta = {
         "target": target.fingerprint,
         "outcome": outcome,
@@ -79,6 +83,12 @@ def write_overview(
     write_json(path, {**overview(told, target, seed=seed).to_dict(), "meta": meta})
     say(Event("overview", f"{path}", 1.0))
     return path
+
+
+def overview_of(path: Path, target: Target) -> dict[str, Any]:
+    """What was counted, if it is there and of this target."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found if found.get("meta", {}).get("target") == target.fingerprint else {}
 
 
 def _pairs(

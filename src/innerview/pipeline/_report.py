@@ -14,6 +14,7 @@ from innerview.evaluation.report import write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.style import Style
+from innerview.pipeline._overview import overview_of
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.surrogate.manifest import fingerprint_of
@@ -106,13 +107,6 @@ def _fidelity_of(run: Path, target: Target) -> dict[str, Any]:
     return {"fidelity": found["fidelity"]}
 
 
-def _overview_of(run: Path, target: Target) -> dict[str, Any]:
-    """What ``overview`` counted, if it is of this target."""
-    path = run / "report" / "overview.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found if found.get("meta", {}).get("target") == target.fingerprint else {}
-
-
 def report(run: Path, say: Say) -> Path:
     """Write ``report/index.html`` from whatever the run folder has."""
     target = load_bundle(run / "target")
@@ -138,7 +132,7 @@ def report(run: Path, say: Say) -> Path:
         path,
         explanations=explanations,
         metrics=metrics,
-        overview=_overview_of(run, target),
+        overview=overview_of(run / "report" / "overview.json", target),
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
         notes=stage.get("notes", ()),

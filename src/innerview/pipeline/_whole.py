@@ -8,12 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from innerview.alignment.chat import read_chat
-from innerview.errors import RunError
+from innerview.errors import RunError, TargetQueryError
 from innerview.pipeline._align import align, label
 from innerview.pipeline._evaluate import evaluate
-from innerview.pipeline._overview import write_overview
+from innerview.pipeline._overview import overview_of, write_overview
 from innerview.pipeline._report import explain, report
-from innerview.pipeline._stage import RunSettings, Say
+from innerview.pipeline._stage import Event, RunSettings, Say
 from innerview.pipeline._target import train_target
 from innerview.targets import load_bundle
 
@@ -23,7 +23,7 @@ _DEMO_MARK = ".innerview-demo"
 _TARGET_FRAC = 0.5
 """Of the time budget, for training a target."""
 _OVERVIEW_CASES = 400
-"""Seconds at most, where the target is as fast as those that are trained here."""
+"""Some seconds, where the target is as fast as those that are trained here."""
 
 
 def run(settings: RunSettings, say: Say) -> Path:
@@ -49,7 +49,8 @@ def run(settings: RunSettings, say: Say) -> Path:
         max_seconds=max(30.0, 0.6 * left), seed=settings.seed,
     )  # fmt: skip
     explain(settings.out, say, n=settings.n_explain)
-    _what_drives_it(settings.out, say, seed=settings.seed)
+    if time.monotonic() - began < settings.time_budget_s:
+        _what_drives_it(settings.out, say, seed=settings.seed)
     return report(settings.out, say).parent.parent
 
 
@@ -89,6 +90,12 @@ def demo(out: Path, say: Say, *, n: int = 20) -> Path:
 
 
 def _what_drives_it(out: Path, say: Say, *, seed: int) -> None:
-    """For the report; a target that cannot score a changed case does without."""
-    if load_bundle(out / "target").capabilities.rescoring:
+    """For the report, unless it is known; a target that cannot be asked for it does without."""
+    target = load_bundle(out / "target")
+    known = out / "report" / "overview.json"
+    if not target.capabilities.rescoring or overview_of(known, target):
+        return
+    try:
         write_overview(out, say, n_cases=_OVERVIEW_CASES, seed=seed)
+    except (RunError, TargetQueryError) as error:
+        say(Event("overview", f"left out: {error}"))
