@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from typing import get_args
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from innerview.cli import _options as opt
 from innerview.cli import _run, app
 from innerview.cli._options import named_files, seconds
-from innerview.cli._result import show_fidelity
+from innerview.cli._result import show_fidelity, show_overview
 from innerview.data.formats import DataFormat
 from innerview.data.splits import HoldOut
 from innerview.evaluation.bootstrap import Figure
@@ -141,3 +142,33 @@ def test_skill_is_shown_a_line_each_and_what_is_not_known_as_a_dash(
     assert first.split() == ["grounded", "0.97"]
     assert second.split() == ["given", "mine", "–"]
     assert last == str(path)
+
+
+def test_an_overview_shows_attributes_and_lets_no_title_move_the_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    share = Figure(0.5, 0.4, 0.6, 4).to_dict()
+    part = {"part": "p", "title": "A\x1b[2JB", "present": 1234, "strongest": 1}
+    group = {"attribute": "genre", "value": "Drama", "tried": 3}
+    found = {
+        "n_cases": 4,
+        "figures": {"one_part": share, "several_parts": share, "no_part": share},
+        "few_parts": {"one_part": share},
+        "many_parts": {"one_part": share},
+        "parts": [{**part, "decides": 2, "helps_decide": 1}],
+        "groups": [{**group, "speaks_for": 2, "speaks_against": 0}],
+        "outcomes": [{"outcome": "o", "title": "O", "cases": 4, "parts": [["p", "A\x1b", 2]]}],
+    }
+    path = tmp_path / "overview.json"
+    path.write_text(json.dumps(found))
+    show_overview(path)
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    lines = told.splitlines()
+    assert lines[1].endswith("0.50  (0.50 with the fewest parts, 0.50 with more)")
+    assert lines[2].endswith(" 0.50")
+    assert [line.split() for line in lines if "x1b[2J" in line] == [
+        ["2", "1", "1,234", "A\\x1b[2JB"]
+    ]
+    assert any(line.split() == ["2", "0", "3", "genre", "Drama"] for line in lines)
+    assert any(line.split() == ["4", "O:", "A\\x1b", "(2)"] for line in lines)
