@@ -12,7 +12,6 @@ COLUMNS = (
     "behavior", "intention", "hybrid", "unaligned", "in_context", "distilled",
     "popularity", "constant", "random",
 )  # fmt: skip
-FLOORS = ("popularity", "constant", "random")
 METRICS = {
     "retrieval_hr5": "retrieval HR@5",
     "retrieval_ndcg5": "retrieval NDCG@5",
@@ -113,7 +112,7 @@ def alignment_table(alignment: Mapping[str, Any]) -> list[str]:
 
 def difference_table(differences: Mapping[str, Any]) -> list[str]:
     """What the hybrid has over each of the others that know the case, question by question."""
-    shown = [c for c in COLUMNS if c in differences and c not in FLOORS]
+    shown = [c for c in COLUMNS if c in differences]
     rows = [
         [label, *(cell(differences[c].get(metric)) for c in shown)]
         for metric, label in METRICS.items()

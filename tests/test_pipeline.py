@@ -13,7 +13,7 @@ from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import read_records
 from innerview.cli._result import show_comparison, show_overview
 from innerview.errors import BundleError, CaseError, RunError
-from innerview.evaluation._tables import METHODS
+from innerview.evaluation._tables import FLOORS, METHODS
 from innerview.evaluation.channels import CHANGES
 from innerview.evaluation.results import read_metrics
 from innerview.explanation._ask import first_outcomes
@@ -184,6 +184,10 @@ def test_everyone_is_asked_and_the_channels_are_measured(tiny_run: Path) -> None
         assert "history_recall" not in metrics["alignment"][method]
         assert "ranking_kendall_heldout_items" in metrics["alignment"][method]
     assert set(metrics["channels"]) == {"unchanged", *CHANGES}
+    differences = metrics["differences"]
+    assert set(differences) == set(METHODS) - {"hybrid", *FLOORS}, "tables know no case"
+    assert "history_recall" not in differences["intention"], "one answer, counted for both"
+    assert "history_recall" in differences["unaligned"]
     said.clear()
     evaluate(tiny_run, said.append)
     assert [event.text for event in said] == ["unchanged, kept"]

@@ -135,17 +135,16 @@ def test_verdicts_are_counted_by_who_claimed() -> None:
 def test_page_shows_differences_where_they_were_measured() -> None:
     assert 'id="differences"' not in page()
     told = {
-        "intention": {
-            "retrieval_hr5": {"value": 0.01, "low": -0.02, "high": 0.04, "n": 9, "p": 0.5}
-        },
-        "random": {"retrieval_hr5": {"value": 0.9, "low": 0.8, "high": 1.0, "n": 9, "p": 0.001}},
+        "intention": {"retrieval_hr5": Figure(0.01, -0.02, 0.04, 9, 0.5).to_dict()},
+        "distilled": {"retrieval_hr5": Figure(0.9, 0.8, 1.0, 9, 0.0004).to_dict()},
     }
     headings, rows = difference_table({"differences": told})
-    assert headings == ["vectors"], "tables that do not know the case are left out"
+    assert headings == ["vectors", "small student"]
     assert [row.name for row in rows] == ["retrieval_hr5"]
-    (cell,) = rows[0].cells
-    assert cell is not None
-    assert (cell.value, cell.interval) == ("0.010", "−0.020 to 0.040, p 0.500")
+    assert [(cell.value, cell.interval) for cell in rows[0].cells if cell] == [
+        ("0.010", "−0.020 to 0.040, p 0.500"),
+        ("0.900", "0.800 to 1.000, p < 0.001"),
+    ]
     text = page(metrics=METRICS | {"differences": told})
     assert 'id="differences"' in text and "−0.020 to 0.040, p 0.500" in text
 

@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
+from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
 from innerview.evaluation.simulatability import (
-    _falls,
     _of_other_cases,
     _readings,
     simulated_changes,
 )
 from innerview.explanation._ask import first_outcomes
+from innerview.explanation.evidence import Evidence, Thresholds, measure_many
 from innerview.targets.protocol import Case
 from innerview.testing.fakes import ScriptedTarget
 
@@ -23,16 +24,23 @@ def given(
     target: ScriptedTarget, cases: list[Case], text: Callable[[Case, list[str], list[str]], str]
 ) -> list[Given]:
     """Explanations made of the titles without which the outcome falls, and of the others."""
-    firsts = first_outcomes(target, [(case, case) for case in cases])
-    blank = [Given(c, o, (), "-") for c, o in zip(cases, firsts, strict=True)]
-    falls = iter(_falls(blank, target))
     found = []
-    for one in blank:
-        parts = {target.parts.title(p): next(falls) for p in one.case.parts}
-        needed = [title for title, fell in parts.items() if fell]
-        others = [title for title, fell in parts.items() if not fell]
-        found.append(Given(one.case, one.outcome, (), text(one.case, needed, others)))
+    for case, one in zip(cases, measured(target, cases), strict=True):
+        effects = {target.parts.title(e.part): e.rank_after for e in one.leave_out}
+        needed = [title for title, rank in effects.items() if rank and rank > 1]
+        others = [title for title in effects if title not in needed]
+        found.append(Given(case, one.outcome, (), text(case, needed, others)))
     return found
+
+
+def measured(target: ScriptedTarget, cases: list[Case]) -> list[Evidence]:
+    firsts = first_outcomes(target, [(case, case) for case in cases])
+    pairs = list(zip(cases, firsts, strict=True))
+    return list(measure_many(pairs, target, thresholds=Thresholds(max_set=1, max_groups=0)))
+
+
+def simulated(told: list[Given], target: ScriptedTarget) -> dict[str, Figure]:
+    return simulated_changes(told, measured(target, [one.case for one in told]), target)
 
 
 def sentences(needed: list[str], others: list[str]) -> str:
@@ -44,13 +52,13 @@ def test_who_reads_what_hangs_on_what_foresees_it(
     target: ScriptedTarget, cases: list[Case]
 ) -> None:
     told = given(target, cases, lambda _, needed, others: sentences(needed, others))
-    found = simulated_changes(told, target)
+    found = simulated(told, target)
     assert found["simulated"].value > 0.99
     for control in ("simulated_without_text", "simulated_shuffled"):
         assert found[control].low < 0.55 and found[control].high < 0.8, control
     assert found["simulated_masked"].value < 0.9, "it is not told which title is whose"
     assert found["simulated"].n == len(cases)
-    assert simulated_changes(told, target) == found
+    assert simulated(told, target) == found
 
 
 def test_words_that_say_the_wrong_thing_teach_as_much_and_empty_ones_nothing(
@@ -58,14 +66,14 @@ def test_words_that_say_the_wrong_thing_teach_as_much_and_empty_ones_nothing(
 ) -> None:
     # A reader learns what words mean; that they lie all the time is as good as the truth.
     lies = given(target, cases, lambda _, needed, others: sentences(others, needed))
-    assert simulated_changes(lies, target)["simulated"].value > 0.99
+    assert simulated(lies, target)["simulated"].value > 0.99
     praise = given(target, cases, lambda case, *_: f"It is number {case.case_id}, and good.")
-    found = simulated_changes(praise, target)
+    found = simulated(praise, target)
     assert found["simulated"].value < 0.7
     all_alike = given(
         target, cases, lambda _, needed, others: " and ".join(sorted(needed + others))
     )
-    assert simulated_changes(all_alike, target)["simulated"].value < 0.75
+    assert simulated(all_alike, target)["simulated"].value < 0.75
 
 
 def test_titles_are_masked_and_the_one_asked_about_is_told(target: ScriptedTarget) -> None:
@@ -91,9 +99,9 @@ def test_too_few_explanations_or_none_with_words_are_not_measured(
     target: ScriptedTarget, cases: list[Case]
 ) -> None:
     told = given(target, cases[:19], lambda _, needed, others: sentences(needed, others))
-    assert simulated_changes(told, target) == {}
+    assert simulated(told, target) == {}
     silent = given(target, cases, lambda *_: " ")
-    assert simulated_changes(silent, target) == {}
+    assert simulated(silent, target) == {}
 
 
 def test_a_reader_who_is_told_nothing_knows_nothing(
@@ -101,7 +109,7 @@ def test_a_reader_who_is_told_nothing_knows_nothing(
 ) -> None:
     # Each fold's usual answer is the other way round from what the others teach.
     for text in ("?", "I", "It is good."):
-        found = simulated_changes(given(target, cases, lambda *_, text=text: text), target)
+        found = simulated(given(target, cases, lambda *_, text=text: text), target)
         assert found["simulated_masked"].value == pytest.approx(0.5)
         assert found["simulated_without_text"].value == pytest.approx(0.5)
 

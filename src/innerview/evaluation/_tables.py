@@ -249,7 +249,7 @@ def difference_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     """Headings, and one row per metric: what text and vectors have over each of the others that
     know the case."""
     branches: Mapping[str, Mapping[str, Any]] = metrics.get("differences", {})
-    others = [name for name in METHODS if name in branches and name not in FLOORS]
+    others = [name for name in METHODS if name in branches]
     rows = [
         Row(_LABELS[name], name, tuple(_cell(_figure(branches[o].get(name))) for o in others))
         for name in METRICS

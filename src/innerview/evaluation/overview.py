@@ -32,18 +32,13 @@ class Told:
     claims: Sequence[CheckedClaim]
 
     @property
-    def decisive(self) -> set[str]:
-        """Parts without each of which, alone, the outcome is no longer first."""
-        return {
-            effect.part
-            for effect in self.evidence.leave_out
-            if effect.rank_after is not None and effect.rank_after > self.evidence.rank
-        }
-
-    @property
     def together(self) -> set[str]:
         """Where no part decides alone, the set found without which the outcome is not first."""
-        if self.decisive or self.evidence.necessary is None or self.evidence.leaves_top != 1:
+        if (
+            self.evidence.decisive()
+            or self.evidence.necessary is None
+            or self.evidence.leaves_top != 1
+        ):
             return set()
         return set(self.evidence.necessary.parts)
 
@@ -128,7 +123,7 @@ class Overview:
 
 
 def overview(told: Sequence[Told], target: Target, *, seed: int = 0) -> Overview:
-    """Count what was verified.
+    """Count what was measured, and of the claims about attributes what was verified.
 
     Args:
         told: N cases; of their claims the verified ones count.
@@ -159,9 +154,9 @@ def overview(told: Sequence[Told], target: Target, *, seed: int = 0) -> Overview
 def _figures(told: Sequence[Told], seed: int) -> dict[str, Figure]:
     names = [t.case.case_id for t in told]
     kinds = {
-        "one_part": [float(bool(t.decisive)) for t in told],
+        "one_part": [float(bool(t.evidence.decisive())) for t in told],
         "several_parts": [float(bool(t.together)) for t in told],
-        "no_part": [float(not t.decisive and not t.together) for t in told],
+        "no_part": [float(not t.evidence.decisive() and not t.together) for t in told],
     }
     figures = {name: bootstrap_mean(own, names, seed=seed) for name, own in kinds.items()}
     kept = [(t.evidence.keep_only, t.case.case_id) for t in told]
@@ -176,7 +171,7 @@ def _figures(told: Sequence[Told], seed: int) -> dict[str, Figure]:
 def _parts(told: Sequence[Told], target: Target) -> tuple[PartDriver, ...]:
     present = Counter(part for t in told for part in set(t.case.parts))
     strongest = Counter(own[0].part for t in told if (own := t.evidence.strongest()))
-    decides = Counter(part for t in told for part in t.decisive)
+    decides = Counter(part for t in told for part in t.evidence.decisive())
     helps = Counter(part for t in told for part in t.together)
     found = [
         PartDriver(p, target.parts.title(p), n, strongest[p], decides[p], helps[p])
@@ -212,7 +207,7 @@ def _outcomes(told: Sequence[Told], target: Target) -> tuple[OutcomeDrivers, ...
     cases = Counter(t.evidence.outcome for t in told)
     decides: dict[str, Counter[str]] = defaultdict(Counter)
     for t in told:
-        decides[t.evidence.outcome].update(t.decisive | t.together)
+        decides[t.evidence.outcome].update(t.evidence.decisive() | t.together)
     return tuple(
         OutcomeDrivers(
             outcome,

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from innerview.evaluation.bootstrap import Figure, bootstrap_auc
 from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
-from innerview.explanation._ask import Question, ask
+from innerview.explanation.evidence import Evidence
 from innerview.targets.protocol import Target
 
 __all__ = ["FEWEST_CASES", "simulated_changes"]
@@ -58,7 +58,7 @@ class _Reading:
 
 
 def simulated_changes(
-    given: Sequence[Given], target: Target, *, seed: int = 0
+    given: Sequence[Given], evidence: Sequence[Evidence], target: Target, *, seed: int = 0
 ) -> dict[str, Figure]:
     """How well a reader foresees, for each part, whether the outcome falls without it.
 
@@ -75,17 +75,20 @@ def simulated_changes(
 
     Args:
         given: explanations with texts.
-        target: asked once for each part.
+        evidence: of each, with every part left out in turn.
+        target: whose catalogues name things.
         seed: of the folds and intervals.
-
-    Raises:
-        CaseError, TargetQueryError: as in ``ask``.
     """
-    given = [one for one in given if one.text.strip() and len(set(one.case.parts)) > 1]
+    told = [
+        (one, measured.decisive())
+        for one, measured in zip(given, evidence, strict=True)
+        if one.text.strip() and len(set(one.case.parts)) > 1
+    ]
+    given = [one for one, _ in told]
     cases = [one.case.case_id for one in given]
     if len(set(cases)) < FEWEST_CASES:
         return {}
-    falls = _falls(given, target)
+    falls = [p in decisive for one, decisive in told for p in dict.fromkeys(one.case.parts)]
     owners = [one.case.case_id for one in given for _ in dict.fromkeys(one.case.parts)]
     if len(set(falls)) < 2:
         return {}
@@ -107,21 +110,6 @@ def simulated_changes(
     for name, read in texts.items():
         foreseen = _foreseen([r for own in read for r in own], falls, folds)
         found[name] = bootstrap_auc(foreseen.tolist(), falls, owners, seed=seed)
-    return found
-
-
-def _falls(given: Sequence[Given], target: Target) -> list[bool]:
-    """(N,) whether each part's absence costs the outcome its rank."""
-    questions = [
-        Question(one.case, variant, one.outcome)
-        for one in given
-        for variant in (one.case, *(one.case.without([p]) for p in dict.fromkeys(one.case.parts)))
-    ]
-    answers = iter(ask(target, questions))
-    found: list[bool] = []
-    for one in given:
-        before = next(answers).rank
-        found += [next(answers).rank > before for _ in dict.fromkeys(one.case.parts)]
     return found
 
 

@@ -96,8 +96,8 @@ def compare_targets(
     shared = [case.last(n) for case in cases if known.issuperset(case.parts[-n:])]
     shared = [case for case in shared if len(set(case.parts)) > 1]
     shared = shared[:n_cases]
-    pairs = [(case, case) for case in shared]
-    firsts = [best_outcomes(target, pairs, _FIRST) for target in (before, after)]
+    wholes = [(case, case) for case in shared]
+    firsts = [best_outcomes(target, wholes, _FIRST) for target in (before, after)]
     answered = [at for at, both in enumerate(zip(*firsts, strict=True)) if all(both)]
     if not answered:
         raise RunError(
@@ -105,10 +105,10 @@ def compare_targets(
         )
     shared = [shared[at] for at in answered]
     old, new = ([own[at] for at in answered] for own in firsts)
-    pairs_old = [(case, first[0]) for case, first in zip(shared, old, strict=True)]
+    pairs = [(case, first[0]) for case, first in zip(shared, old, strict=True)]
     stated = [
         [one.claim for one in own if one.verdict == "verified"]
-        for _, own in checked_claims(before, pairs_old)
+        for _, own in checked_claims(before, pairs)
     ]
     flat = [(c, case) for own, case in zip(stated, shared, strict=True) for c in own]
     replayed = iter(verify_many(flat, after))

@@ -91,6 +91,14 @@ class Evidence:
         measured = [e for e in self.leave_out if e.score_change is not None]
         return sorted(measured, key=lambda e: e.score_change or 0.0)
 
+    def decisive(self) -> set[str]:
+        """Measured parts without each of which, alone, the outcome loses its rank."""
+        return {
+            effect.part
+            for effect in self.leave_out
+            if effect.rank_after is not None and effect.rank_after > self.rank
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """The wire form: one JSON object."""
         return asdict(self)

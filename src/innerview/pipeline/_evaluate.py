@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innerview.alignment.records import FORMS, Record, iter_records, read_records
+from innerview.evaluation._tables import FLOORS
 from innerview.evaluation.answers import alignment_metrics
 from innerview.evaluation.baselines import constant_answers, popularity_answers, random_answers
 from innerview.evaluation.channels import channel_shifts
@@ -29,7 +30,6 @@ Answered = dict[str, tuple[list[Record], list[Any]]]
 """By who was asked: the questions, and one answer to each."""
 
 _OF_VECTORS = ("history", "item_title")
-_TABLES = ("popularity", "constant", "random")
 _SHARD = 10
 _BASE_CASES = 50
 """Cases that the base model is asked about, before training: it names by beam search, at several
@@ -115,7 +115,7 @@ def _rivals(answered: Answered) -> Answered:
         if name in FORMS and name != "hybrid":
             kept = [at for at, record in enumerate(records) if record.task not in _OF_VECTORS]
             found[name] = ([records[at] for at in kept], [values[at] for at in kept])
-        elif name not in _TABLES:
+        elif name not in FLOORS:
             found[name] = (records, values)
     return found
 

@@ -228,7 +228,8 @@ def _of_a_file(
     pairs = [(one.case, one.outcome) for one in given]
     cases = [one.case for one in given]
     own = _Found()
-    singles = [orders.by_leaving_out(e) for e in measure_many(pairs, target, thresholds=_SINGLES)]
+    evidence = list(measure_many(pairs, target, thresholds=_SINGLES))
+    singles = [orders.by_leaving_out(e) for e in evidence]
     own.orders = {
         name: given_orders(given, draws=_DRAWS, seed=seed),
         "leave_one_out": [singles],
@@ -239,7 +240,7 @@ def _of_a_file(
     figures = {**_figures(target, pairs, own, say, seed=seed)[name]}
     figures |= given_figures(given, seed=seed)
     if find_spec("sklearn") is not None:
-        figures |= simulated_changes(given, target, seed=seed)
+        figures |= simulated_changes(given, evidence, target, seed=seed)
     return figures
 
 
