@@ -113,7 +113,9 @@ def ask(asking: Asking) -> Result:
     prompts = [
         tree
         for r in records
-        for tree in trees_of([r], surrogate.encoder, surrogate.vectors, with_answer=False)
+        for tree in trees_of(
+            [r], surrogate.encoder, surrogate.vectors, with_answer=False, with_case=False
+        )
     ]
     end = surrogate.encoder.frame.end_of_answer[0]
     constraints: list[Constraint] = [Free(end) for _ in records]

@@ -319,7 +319,7 @@ class Respondent:
         return text.strip()
 
     def _prompt(self, record: Record) -> Tree:
-        (tree,) = trees_of([record], self.encoder, self.vectors, with_answer=False)
+        (tree,) = trees_of([record], self.encoder, self.vectors, with_answer=False, with_case=False)
         return tree
 
     def _odds(self, records: Sequence[Record]) -> list[float]:
@@ -345,7 +345,7 @@ class Respondent:
         """What ``read`` finds where each record's answer begins, given a batch and positions
         (N, 2) in it; in the order of the records."""
         order = sorted(range(len(records)), key=lambda i: repr(records[i].context_key))
-        trees = trees_of([records[i] for i in order], self.encoder, self.vectors)
+        trees = trees_of([records[i] for i in order], self.encoder, self.vectors, with_case=False)
         rows = list(pack_in_order(trees, max_tokens=512))
         found: list[Tensor] = []
         for start in range(0, len(rows), rows_per_batch):

@@ -40,6 +40,11 @@ class Heads:
         )
         self.q[: self.width] = 0
 
+    def query(self, head: int) -> Tensor:
+        """(size, h) one head's map to queries, to be written to."""
+        own: Tensor = self.q[head * self.size :][: self.size]
+        return own
+
     def share(self, key: Tensor, values: Sequence[Tensor]) -> None:
         """Give them all the same (size, h) map to keys, and one map to values per key."""
         n = self.n_keys * self.size

@@ -124,8 +124,19 @@ def trees_of(
     *,
     max_tokens: int = 512,
     with_answer: bool = True,
+    with_case: bool = True,
 ) -> Iterator[Tree]:
-    """Group neighbouring records of one context into trees of at most ``max_tokens``."""
+    """Group neighbouring records of one context into trees of at most ``max_tokens``.
+
+    Args:
+        records: neighbours of one context share its encoding.
+        encoder: of prompts.
+        vectors: what slots hold.
+        max_tokens: of a tree.
+        with_answer: to train on, or to read likelihoods off; without, something is to be answered.
+        with_case: the case's vector is looked up even where no slot holds it: in training, every
+            form is held to know it.
+    """
     for _, group in groupby(records, key=lambda r: (r.context_key, encoder.opening(r.task))):
         members = list(group)
         context, ends = encoder.context(members[0].parts, members[0].form, members[0].task)
@@ -133,9 +144,8 @@ def trees_of(
         room = max_tokens - len(context.ids)
         for record in members:
             encoded = encoder.branch(record, with_answer=with_answer)
-            # In training every form is held to know the case's vector, not only those told it.
             needs_case = any(s.kind == "case" for s in encoded.slots) or (
-                with_answer and vectors.enabled and record.visible > 0
+                with_case and vectors.enabled and record.visible > 0
             )
             row = vectors.case_row(record.parts[: record.visible]) if needs_case else -1
             branch = Branch(encoded, ends[record.visible], TASKS.index(record.task), row)
@@ -221,7 +231,7 @@ class _Rows:
                 self.slots.append((row, places[slot.position], *at))
         anchors = [a for a in own.anchors if a.position >= new]
         self._add_anchors(row, anchors, [places[a.position] for a in anchors])
-        if branch.case_row >= 0 and own.n_answer and not new:
+        if branch.case_row >= 0 and not new:
             # The case must be known where the question opens, and where the answer begins.
             for position in (places[0], places[own.n_stem - 1]):
                 self.anchors.append((row, position, KINDS.index("case"), branch.case_row))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from innerview.alignment.records import Record
-from innerview.alignment.tasks import Asker
+from innerview.alignment.tasks import Asker, Context
 from innerview.data.tables import Catalogue
 from innerview.surrogate.base import BaseModel
 from innerview.surrogate.memory import n_numbers
@@ -34,8 +34,9 @@ backward pass ends there (docs/experiments.md)."""
 _MOST_RESERVED, _FEWEST_NUMBERS = 1 / 3, 16
 """Share of the hidden state that a memory may keep for itself, and numbers of a vector that it
 holds in any case. Of vectors with more, the principal components are told."""
-_TOLD = 24
-"""Outcomes that are mentioned to one case, for the memory."""
+_TOLD, _STATES = 24, 6
+"""Outcomes that are mentioned to one case, for the memory; and states of its history at which they
+are, so that many cases are met in few prompts."""
 
 
 def add_lora(base: BaseModel, *, rank: int, alpha: int, seed: int) -> SpliceModel:
@@ -190,8 +191,23 @@ def _told(
         if len(waiting) < _TOLD:
             waiting += [known[i] for i in rng.permutation(len(known))]
         asked, waiting = waiting[:_TOLD], waiting[_TOLD:]
-        questions = asker.judgements(record, asked)
+        each = -(-len(asked) // _STATES)
+        questions = [
+            one
+            for at, seen in enumerate(_states(record.visible))
+            for one in asker.interest(
+                Context(record.case_id, record.parts, seen),
+                record.form,
+                [(outcome, True) for outcome in asked[at * each :][:each]],
+                rng,
+            )
+        ]
         yield from trees_of(questions, encoder, vectors, max_tokens=max_tokens, with_answer=False)
+
+
+def _states(n: int) -> list[int]:
+    """How much of a history of n parts is seen at some states: half of it, and ever more."""
+    return [-(-n * (_STATES + at) // (2 * _STATES - 1)) for at in range(_STATES)]
 
 
 def met(groups: Iterable[Sequence[Record]]) -> set[str]:

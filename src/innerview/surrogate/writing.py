@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import cycle
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from typing import Any
 
 import torch
@@ -48,16 +48,12 @@ _STEERED, _STEER = 12, 3.0
 """Batches that the steering direction is averaged over; nats of one standard deviation."""
 _RIDGE = 0.02
 """Penalty, as a share of the features' mean square, where features are many."""
-_SHARPNESS = (3.5, 6.0)
-"""How strongly the gathering heads prefer parts to other tokens, in nats."""
-_SHARPNESS_BESIDE = (3.5, 5.0, 7.0)
-"""The same of those that see a case's slot as well; where there is none, all of them are there to
-tell many parts from few."""
-_SLOT_ERROR, _USUAL_ENDS, _UNSEEN = 0.01, 20, 1e-5
+_FALL = 0.02
+"""What a part loses by each token that it is farther back, in nats, where the newest count more."""
+_SLOT_ERROR, _UNSEEN = 0.015, 1e-5
 """Share of a case's variance that its slot is held to leave open: beside it, the better parts tell
-a case, the more of it is read off them, so that titles are heard as well; the number of ends of
-parts that get that attention, two for each part that is named by title and slot; and how much each
-gets where a slot shall keep them from being seen."""
+a case, the more of it is read off them, so that titles are heard as well; and how much attention
+is left beside a slot that shall keep them from being seen."""
 _FAST, _PEAK = 10, 16.0
 """Rotary frequencies, fastest first, that tell the token before from all others; nats that each
 adds to its score."""
@@ -66,9 +62,6 @@ _STEP, _STEEPNESS, _SETTLED = (0.35, 0.55), 20.0, 5.0
 and how much more that counts than the reading."""
 _LIKELY = 12.0
 """Nats by which the first token outscores others where no last part is looked for."""
-_LAST = 15.0
-"""Nats by which the opening of a question outscores other tokens, for the head that looks for what
-came last."""
 _SCARCE, _FAINT = 5, 0.2
 """How much more the ends of titles count at which a slot stands, beside other ends; and the least
 that anything told from the rest is taken to measure."""
@@ -78,6 +71,31 @@ _WEAK = 0.05
 """A norm's weight below this share of their mean counts as switched off."""
 _QUIET_DEPTH, _QUIET_BATCHES = 0.7, 12
 """Share of the layers, and number of batches, in which directions are hardly used."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a gathering head looks for: the ends of parts, or where a question opens, to which the
+    last part has been handed.
+
+    Attributes:
+        nats: how strongly it prefers them to other tokens; for the newest of them, if ``falling``.
+        last: it looks for the opening.
+        falling: parts farther back get less.
+        usual: how many of what is looked for share its attention in a usual prompt.
+    """
+
+    nats: float
+    last: bool = False
+    falling: bool = False
+    usual: float = 20.0
+
+
+_BLIND = (_Look(3.5), _Look(15.0, last=True, usual=1.0), _Look(8.0, falling=True, usual=5.0))
+"""Of heads that see parts alone."""
+_BESIDE = (_Look(3.5), _Look(7.0), _Look(8.0, falling=True, usual=5.0))
+"""Of those that see a case's slot as well; where there is none, they are there to tell many parts
+from few. Every part ends twice, by title and by slot."""
 
 
 @torch.no_grad()
@@ -344,7 +362,7 @@ class _Writer:
 
     def gather(self, at: int) -> None:
         """Turn a layer's first heads into ones that average what was handed to the ends of parts,
-        and one that takes what came last, and read the case off it.
+        all alike or the newest more, and one that takes what came last, and read the case off it.
 
         Where a slot tells the case, these look at nothing else, and see nothing there. The last few
         heads see what it holds, and beside it, with a share of their attention, what the parts
@@ -357,35 +375,35 @@ class _Writer:
         flat = self._even(seen)
         # Turned least by the rotary embedding: the same at any distance.
         ends, opens, slot = (heads.size // 2 - back for back in (1, 2, 3))
+        falls, fall = self._falling(heads)
         slots = [s.slots(0) for s in self.streams]
-        first, *rest = _SHARPNESS
-        blind = cycle([(ends, first), (opens, _LAST), *((ends, sharp) for sharp in rest)])
-        beside = cycle([(ends, sharp) for sharp in _SHARPNESS_BESIDE])
-        sharpness: list[float] = []
-        for head in range(heads.n):
-            place, sharp = next(blind if head < n_blind * heads.repeats else beside)
-            heads.q[head * heads.size :][: heads.size][place] = flat * (sharp * heads.size**0.5)
-            sharpness.append(sharp)
+        n_first = n_blind * heads.repeats
+        looks = [*islice(cycle(_BLIND), n_first), *islice(cycle(_BESIDE), heads.n - n_first)]
+        for head, look in enumerate(looks):
+            query = heads.query(head)
+            query[opens if look.last else ends] = flat * (look.nats * heads.size**0.5)
+            if look.falling:
+                query[heads.size // 2 + falls] = flat * (fall * heads.size**0.5)
 
         def look_at_slots(heads_that_look: range, share: float) -> None:
-            # So much more, that one token that is looked for is left a share beside the slot.
+            # So much more, that what is looked for is left a share beside the slot.
             for head in heads_that_look:
-                nats = sharpness[head] - math.log(share)
-                heads.q[head * heads.size :][: heads.size][slot] = flat * (nats * heads.size**0.5)
+                nats = looks[head].nats - math.log(share / looks[head].usual)
+                heads.query(head)[slot] = flat * (nats * heads.size**0.5)
 
         look_at_slots(range(heads.n), _UNSEEN)
         key = torch.zeros_like(heads.k[: heads.size])
-        key[ends] = self._ends_read(seen)
+        key[ends] = key[falls] = self._ends_read(seen)
         key[opens] = self._telling(seen, [s.opens() for s in self.streams])
         key[slot] = self._reading(norm, self.at.own, self.slot_unit, slots)[0]
         before = self._reading(norm, self.at.before, self.unit, self.ends.places())
         value = torch.zeros_like(key)
         value[: self.c] = before
         heads.share(key, [value] * (n_blind + 1))
-        told, explained = self._told_by_parts(at, heads)
+        beside = range(n_first, heads.n)
+        told, explained = self._told_by_parts(at, heads, beside)
         self.memory.explained["parts"] = explained
-        share = _SLOT_ERROR / (_SLOT_ERROR + 1 - explained)
-        look_at_slots(range(n_blind * heads.repeats, heads.n), share / _USUAL_ENDS)
+        look_at_slots(beside, _SLOT_ERROR / (_SLOT_ERROR + 1 - explained))
         also = torch.zeros_like(key)
         also[: self.c] = told @ before + self._reading(norm, self.at.case, self.slot_unit, slots)
         heads.share(key, [*[value] * n_blind, also])
@@ -397,34 +415,47 @@ class _Writer:
         self._apply(heads, ("o_proj",))
         self.memory.explained["case"] = self.cases.explained()
 
+    def _falling(self, heads: Heads) -> tuple[int, float]:
+        """The rotary pair that turns by a quarter over the longest prompt, and how much a query
+        must have along it, a quarter ahead of the keys, to lose ``_FALL`` with each token."""
+        farthest = max(int(s.batch.position_ids.max()) for s in self.streams)
+        # The last three turn least, and are taken.
+        theta = self.causal.model.rotary_emb.inv_freq.float()[: heads.size // 2 - 3]
+        pair = int((theta * farthest / (math.pi / 2)).log().abs().argmin())
+        return pair, _FALL / float(theta[pair])
+
     def _pooled(self, at: int, heads: Heads) -> list[Tensor]:
         """(B, T, heads x size) per batch, what a layer's rewritten heads hand on."""
         output = self.causal.get_submodule(f"{heads.name}.o_proj")
         return [s.attended(self.layers[at], output)[..., : heads.width] for s in self.streams]
 
-    def _told_by_parts(self, at: int, heads: Heads) -> tuple[Tensor, float]:
-        """(c, c) map from the mean of what parts mean to the case that they make, where no slot
-        tells it, and the share of variance that it explains there; found by the last of some heads
-        that are applied for as long as it takes. Nothing, where a slot tells every case."""
+    def _told_by_parts(self, at: int, heads: Heads, own: range) -> tuple[Tensor, float]:
+        """(c, c) map from a mean of what parts mean to the case that they make, where no slot tells
+        it, and the share of variance that it explains there: that of some heads that explains most,
+        which are applied for as long as it takes. Nothing, where a slot tells every case."""
         names = [f"{heads.name}.{part}" for part in ("q_proj", "k_proj", "v_proj")]
         layers = [base_linear(self.causal.get_submodule(name)) for name in names]
         kept = [layer.weight.clone() for layer in layers]
         for name, layer in zip(names, layers, strict=True):
             layer.weight.copy_(heads.weight(name.rpartition(".")[2]))
-        pooled = [x[..., -heads.size :][..., : self.c] for x in self._pooled(at, heads)]
+        pooled = self._pooled(at, heads)
         for layer, weight in zip(layers, kept, strict=True):
             layer.weight.copy_(weight)
         spots, wanted = [], []
-        for stream, own, known in zip(
+        for stream, places, known in zip(
             self.streams, self.cases.spots, self.cases.wanted, strict=True
         ):
-            untold = ~stream.sees(own, stream.slots(0))
-            spots.append(own[untold])
+            untold = ~stream.sees(places, stream.slots(0))
+            spots.append(places[untold])
             wanted.append(known[untold])
-        fit = Fit(spots, wanted)
-        if not any(len(spots[i]) for i in fit.fitted()):
+        if not any(len(spots[i]) for i in self.cases.fitted()):
             return pooled[0].new_zeros(self.c, self.c, dtype=torch.float32), 0.0
-        return fit.solve(pooled, ridge=1e-3).T, max(0.0, fit.explained())
+        told = []
+        for head in own:
+            fit = Fit(spots, wanted)
+            means = [x[..., head * heads.size :][..., : self.c] for x in pooled]
+            told.append((fit.solve(means, ridge=1e-3).T, max(0.0, fit.explained())))
+        return max(told, key=lambda one: one[1])
 
     def compare(self, at: int) -> None:
         """Let a layer say how well the thing just mentioned fits the case.
@@ -579,4 +610,4 @@ def _handing(config: Any) -> int:
 def _blind(config: Any) -> int:
     """How many keys, with the heads that share them, gather cases off their parts alone; one more
     does so off slots as well."""
-    return max(1, (len(_SHARPNESS) + 1) // repeats(config))
+    return max(1, len(_BLIND) // repeats(config))
