@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Literal, cast
 
 import numpy as np
 import pytest
 import torch
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from innerview.alignment.labels import LabelSettings
 from innerview.alignment.mixture import MixtureSettings, case_records
 from innerview.alignment.records import Form, Record
 from innerview.errors import SurrogateError
 from innerview.surrogate import surrogate as surrogate_module
+from innerview.surrogate.heads import Heads
 from innerview.surrogate.memory import (
     Memory,
     Places,
@@ -23,11 +27,12 @@ from innerview.surrogate.memory import (
     read_mentions,
 )
 from innerview.surrogate.packing import Tree, collate, pack_rows, trees_of
+from innerview.surrogate.start import rows_to_fit
 from innerview.surrogate.streams import Stream
 from innerview.surrogate.surrogate import Surrogate
 from innerview.surrogate.train import TrainSettings
 from innerview.surrogate.vectors import KINDS
-from innerview.surrogate.writing import write_memory
+from innerview.surrogate.writing import _FALL, _Writer, write_memory
 from innerview.targets.protocol import Case
 from innerview.testing import ScriptedTarget, small_catalogue
 
@@ -229,3 +234,52 @@ def test_models_that_are_built_otherwise_are_left_alone(
     assert not made.edits and not made.explained
     after = surrogate.model.causal.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_where_the_newest_count_more_attention_falls_with_every_token() -> None:
+    causal = _deep().model.causal
+    heads = Heads(causal, 0, n_keys=1)
+    farthest = 400
+    places = torch.arange(farthest + 1)[None]
+    prompt = SimpleNamespace(batch=SimpleNamespace(position_ids=places))
+    writer = cast("_Writer", SimpleNamespace(causal=causal, streams=[prompt]))
+    pair, along = _Writer._falling(writer, heads)
+    query, key = torch.zeros(2, 1, 1, farthest + 1, heads.size)
+    query[..., heads.size // 2 + pair], key[..., pair] = along, 1.0
+    cos, sin = causal.model.rotary_emb(torch.zeros(1), position_ids=places)
+    turned_query, turned_key = apply_rotary_pos_emb(query, key, cos, sin)
+    nats = (turned_query[0, 0, -1:] @ turned_key[0, 0].T)[0].flip(0)  # by distance
+    falls = -nats.diff()
+    assert nats[0].abs() < 1e-4
+    assert falls[:50].min() > 0.7 * _FALL and falls[:50].max() < 1.3 * _FALL
+    assert bool((falls[: farthest // 2] > 0).all())
+
+
+def test_what_a_memory_is_fitted_to_meets_cases_at_many_states_in_every_form() -> None:
+    surrogate = _deep()
+    groups = _records(60)
+    rows = _rows(surrogate, groups)
+    fitted = rows_to_fit(
+        groups, [], 30, encoder=surrogate.encoder, vectors=surrogate.vectors,
+        target=surrogate.target, max_tokens=480, seed=0,
+    )  # fmt: skip
+    assert len(fitted) == 20 and len(rows) > 1  # a third would be of training
+    batch = collate(fitted, surrogate.vectors, pad_id=0)
+    met = batch.anchor_rows[batch.anchor_kinds == 0]
+    parts = [surrogate.vectors.case_parts[row] for row in met.tolist()]
+    assert {len(own) for own in parts} == {3, 4, 5}
+    slots = set(batch.slot_positions[batch.slot_kinds == 0][:, 0].tolist())
+    assert len(slots) < len(fitted)  # prompts of titles alone know their cases too
+
+
+def test_whoever_is_asked_is_not_told_what_the_case_is() -> None:
+    surrogate = _deep()
+    groups = _records(4)
+    surrogate.start(groups, features=64)
+    asked = [r for g in groups for r in g if r.form == "behavior" and r.visible]
+    assert asked
+    before = len(surrogate.vectors.case_parts)
+    other = replace(asked[0], parts=("i7", "i8", "i9"), visible=3)
+    (tree,) = trees_of([other], surrogate.encoder, surrogate.vectors, with_case=False)
+    assert tree.branches[0].case_row == -1
+    assert len(surrogate.vectors.case_parts) == before
