@@ -10,8 +10,8 @@ from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
 from innerview.evaluation.simulatability import (
-    _of_other_cases,
     _readings,
+    of_other_cases,
     simulated_changes,
 )
 from innerview.explanation._ask import first_outcomes
@@ -116,6 +116,6 @@ def test_a_reader_who_is_told_nothing_knows_nothing(
 
 def test_another_cases_text_is_another_cases(target: ScriptedTarget, cases: list[Case]) -> None:
     owners = [f"{n // 3}" for n in range(12)]
-    given_to = _of_other_cases(owners, 0)
+    given_to = of_other_cases(owners, 0)
     assert all(owners[other] != own for other, own in zip(given_to, owners, strict=True))
     assert {owners[other] for other in given_to} == set(owners)

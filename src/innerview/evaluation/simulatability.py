@@ -26,7 +26,7 @@ from innerview.evaluation.given import Given
 from innerview.explanation.evidence import Evidence
 from innerview.targets.protocol import Target
 
-__all__ = ["FEWEST_CASES", "simulated_changes"]
+__all__ = ["FEWEST_CASES", "folds_of", "masked", "of_other_cases", "simulated_changes"]
 
 FEWEST_CASES = 20
 """Fewer tell a reader nothing."""
@@ -93,7 +93,7 @@ def simulated_changes(
     if len(set(falls)) < 2:
         return {}
     spots = [mentions(one.text, one.case, target) for one in given]
-    others = [given[at] for at in _of_other_cases(cases, seed)]
+    others = [given[at] for at in of_other_cases(cases, seed)]
     elsewhere = [mentions(o.text, one.case, target) for one, o in zip(given, others, strict=True)]
     own = list(zip(given, [one.text for one in given], spots, strict=True))
     texts = {
@@ -105,7 +105,7 @@ def simulated_changes(
         ],
         "simulated_masked": [_readings(*one, told=False) for one in own],
     }
-    folds = _folds(cases, owners, seed)
+    folds = folds_of(cases, owners, seed)
     found = {}
     for name, read in texts.items():
         foreseen = _foreseen([r for own in read for r in own], falls, folds)
@@ -113,7 +113,7 @@ def simulated_changes(
     return found
 
 
-def _of_other_cases(cases: Sequence[str], seed: int) -> list[int]:
+def of_other_cases(cases: Sequence[str], seed: int) -> list[int]:
     """For each explanation one of another case; each case's go to the next in a random order."""
     names = sorted(set(cases))
     order = [names[at] for at in np.random.default_rng(seed).permutation(len(names))]
@@ -127,7 +127,7 @@ def _readings(
 ) -> Iterator[_Reading]:
     """One for each part; nothing is told apart from another part unless ``told`` which is which."""
     parts = list(dict.fromkeys(one.case.parts))
-    masked = _masked(text, [(start, end, _OTHER) for start, end, _ in spots])
+    whole = masked(text, [(start, end, _OTHER) for start, end, _ in spots])
     firsts = list(dict.fromkeys(whose for _, _, whose in spots if whose is not None))
     for part in parts:
         about = ""
@@ -135,19 +135,20 @@ def _readings(
             named = [
                 (start, end, _ASKED if whose == part else _OTHER) for start, end, whose in spots
             ]
-            sentences = _SENTENCE.split(_masked(text, named)) if part in firsts else []
+            sentences = _SENTENCE.split(masked(text, named)) if part in firsts else []
             place = f"named{firsts.index(part) + 1} " if part in firsts else "unnamed "
             about = place + " ".join(s for s in sentences if _ASKED in s)
-        yield _Reading(about, masked, 1 / len(parts))
+        yield _Reading(about, whole, 1 / len(parts))
 
 
-def _masked(text: str, spots: Sequence[tuple[int, int, str]]) -> str:
+def masked(text: str, spots: Sequence[tuple[int, int, str]]) -> str:
+    """A text with a word in place of what stands from some starts to some ends, in order."""
     for start, end, word in reversed(spots):
         text = text[:start] + word + text[end:]
     return text
 
 
-def _folds(cases: Sequence[str], owners: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
+def folds_of(cases: Sequence[str], owners: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
     """(N,) which fold each question is in; a case is in one."""
     names = sorted(set(cases))
     order = np.random.default_rng(seed).permutation(len(names))

@@ -18,6 +18,7 @@ from innerview.errors import MissingExtraError, RunError
 from innerview.evaluation import orders
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
+from innerview.evaluation.discriminators import foretold_scores, told_apart
 from innerview.evaluation.fidelity import effects_of, failed_controls, skills
 from innerview.evaluation.free_prose import free_prose_orders
 from innerview.evaluation.given import Given, given_figures, given_orders, read_given
@@ -110,6 +111,9 @@ def fidelity(
         found.cost |= own.cost
     for name, explanations in others.items():
         tree[name] = _of_a_file(target, name, explanations, say, seed=seed)
+    if find_spec("sklearn") is not None:
+        for name, apart in told_apart(others, target, seed=seed).items():
+            tree[name] = {**tree[name], **apart}
     meta = {
         "target": target.fingerprint,
         "seed": seed,
@@ -241,6 +245,7 @@ def _of_a_file(
     figures |= given_figures(given, seed=seed)
     if find_spec("sklearn") is not None:
         figures |= simulated_changes(given, evidence, target, seed=seed)
+        figures |= foretold_scores(given, evidence, target, seed=seed)
     return figures
 
 
