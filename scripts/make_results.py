@@ -48,6 +48,7 @@ EXPLAINERS = {
     "shapley": "Shapley values",
     "lime": "LIME",
     "boosted_trees": "boosted trees",
+    "learned_mask": "learned mask",
     "leave_one_out": "leaving one out: the ceiling",
     "similarity": "similarity of vectors",
     "plausible": "shared attributes",

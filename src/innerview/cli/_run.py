@@ -222,8 +222,8 @@ def fidelity(
     """Measure whose reasons are the target's reasons.
 
     Parts are taken away in the order in which each explainer names them: the evidence, the
-    surrogate on its own, Shapley values, LIME, boosted trees, similarity, plausible ones, chance,
-    and files of your own. Refuses to give any figure if an explainer that knows nothing shows
+    surrogate on its own, Shapley values, LIME, boosted trees, a mask learned on other cases,
+    similarity, plausible ones, chance, and files of your own. Refuses to give any figure if an explainer that knows nothing shows
     skill.
     """
     from innerview import pipeline

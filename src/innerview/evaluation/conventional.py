@@ -24,7 +24,7 @@ from innerview.evaluation.orders import Order, best_first
 from innerview.explanation._ask import BATCH_SIZE, Question, ask
 from innerview.targets.protocol import Case, Target
 
-__all__ = ["Masked", "by_boosted_trees", "by_lime", "masked_scores"]
+__all__ = ["Masked", "by_boosted_trees", "by_lime", "masked_scores", "nearness"]
 
 _Floats = npt.NDArray[np.float64]
 _Flags = npt.NDArray[np.bool_]
@@ -103,12 +103,23 @@ def by_lime(case: Case, masked: Masked, *, seed: int = 0) -> Order:
     spread = masked.scores.std()
     if not spread:
         return best_first(case, dict.fromkeys(masked.parts, 0.0), seed=seed)
-    distance = 1 - np.sqrt(masked.masks.mean(axis=1))
-    nearness = np.exp(-((distance / _KERNEL_WIDTH) ** 2))
     model = Lasso(alpha=_PENALTY, max_iter=5000)
-    model.fit(masked.masks.astype(float), masked.scores / spread, sample_weight=nearness)
+    model.fit(
+        masked.masks.astype(float), masked.scores / spread, sample_weight=nearness(masked.masks)
+    )
     weights = dict(zip(masked.parts, model.coef_.tolist(), strict=True))
     return best_first(case, weights, seed=seed)
+
+
+def nearness(masks: _Flags) -> _Floats:
+    """(M,) how much each subset counts, as LIME has it: less, the more is gone.
+
+    Args:
+        masks: (M, n) which parts are left.
+    """
+    distance = 1 - np.sqrt(masks.mean(axis=1))
+    near: _Floats = np.exp(-((distance / _KERNEL_WIDTH) ** 2))
+    return near
 
 
 def by_boosted_trees(case: Case, masked: Masked, *, seed: int = 0) -> Order:

@@ -18,6 +18,7 @@ from innerview.errors import MissingExtraError, RunError
 from innerview.evaluation import orders
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
+from innerview.evaluation.conventional import masked_scores
 from innerview.evaluation.discriminators import foretold_scores, told_apart
 from innerview.evaluation.fidelity import effects_of, failed_controls, skills
 from innerview.evaluation.free_prose import free_prose_orders
@@ -40,6 +41,8 @@ _AT_ONCE = 64
 _DRAWS = 8
 """Of chance and of the controls, per case: one draw alone moves a skill by as much as a control
 may have."""
+_LEARNED_FROM = 50, 500
+"""Cases from which a mask is learned, at least and at most."""
 _SINGLES = Thresholds(max_set=1, max_groups=0)
 
 
@@ -87,12 +90,14 @@ def fidelity(
         raise RunError(f"{run}: the target cannot score a changed case; nothing can be measured")
     began = time.monotonic()
     known = read_cases(run)
-    cases = _usable([*known.test, *known.valid, *known.train], target)[:n_cases]
+    usable = _usable([*known.test, *known.valid, *known.train], target)
+    cases, to_learn_from = usable[:n_cases], usable[n_cases:]
     others = _read_others(given or {}, target, known)
     if len(cases) < 2:
         raise RunError(f"{run}: {len(cases)} cases have parts to leave out; two or more are needed")
     pairs = list(zip(cases, first_outcomes(target, [(c, c) for c in cases]), strict=True))
     found = _of_the_target(target, pairs, say, shapley_budget=shapley_budget, seed=seed)
+    _of_a_learned_mask(target, pairs, to_learn_from, found, say, seed=seed)
     _of_nobody(run, target, pairs, found, seed=seed)
     tree = _figures(target, pairs, found, say, seed=seed)
     heldout = {case.case_id for case in known.test}
@@ -171,6 +176,28 @@ def _of_the_target(
     return found
 
 
+def _of_a_learned_mask(
+    target: Target,
+    pairs: Sequence[tuple[Case, str]],
+    others: Sequence[Case],
+    found: _Found,
+    say: Say,
+    *,
+    seed: int,
+) -> None:
+    """A mask that was learned on other cases; of each case asked about it is told vectors only."""
+    if not target.capabilities.vectors or len(others) < _LEARNED_FROM[0]:
+        return
+    from innerview.evaluation.learned_mask import LearnedMask
+
+    others = others[: _LEARNED_FROM[1]]
+    say(Event("fidelity", f"a mask learned on {len(others)} other cases"))
+    learned = list(zip(others, first_outcomes(target, [(c, c) for c in others]), strict=True))
+    mask = LearnedMask(learned, masked_scores(learned, target, seed=seed), target, seed=seed)
+    with _Timed(target, found.cost, "learned_mask", len(pairs)):
+        found.orders["learned_mask"] = [mask.orders(pairs, seed=seed)]
+
+
 def _of_permuted(
     target: Target, pairs: Sequence[tuple[Case, str]], *, seed: int
 ) -> list[list[orders.Order]]:
@@ -194,7 +221,7 @@ def _of_conventional_surrogates(
         missing = MissingExtraError("scikit-learn", "evaluation")
         say(Event("fidelity", f"lime and boosted trees: not run; {missing}"))
         return
-    from innerview.evaluation.conventional import by_boosted_trees, by_lime, masked_scores
+    from innerview.evaluation.conventional import by_boosted_trees, by_lime
 
     say(Event("fidelity", f"random subsets of {len(pairs)} cases scored"))
     masked = []
