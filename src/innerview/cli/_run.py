@@ -223,8 +223,8 @@ def fidelity(
 
     Parts are taken away in the order in which each explainer names them: the evidence, the
     surrogate on its own, Shapley values, LIME, boosted trees, a mask learned on other cases,
-    similarity, plausible ones, chance, and files of your own. Refuses to give any figure if an explainer that knows nothing shows
-    skill.
+    similarity, plausible ones, chance, and files of your own. Refuses to give any figure if an
+    explainer that knows nothing shows skill.
     """
     from innerview import pipeline
 
