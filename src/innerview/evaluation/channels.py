@@ -24,7 +24,7 @@ from innerview.evaluation.answers import AnswerValue
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
 from innerview.targets.protocol import Case, FloatArray, Target, top_outcomes
 
-__all__ = ["CHANGES", "Answerer", "Replacing", "channel_shifts"]
+__all__ = ["CHANGES", "Answerer", "Replacing", "channel_shifts", "log_odds"]
 
 CHANGES: tuple[str, ...] = (
     "vectors_swapped", "text_swapped", "both_swapped", "vectors_zero", "vectors_random",
@@ -128,7 +128,7 @@ def channel_shifts(
                 cases={words.parts: vectors.case},
                 parts=dict(zip(words.parts, vectors.parts, strict=True)),
             ):
-                odds = [_log_odds(value) for value in answer(records)]
+                odds = [log_odds(value) for value in answer(records)]
             k = len(pair.other_top)
             found[name].append(float(np.mean(odds[:k]) - np.mean(odds[k:])))
     if not pairs:
@@ -198,7 +198,8 @@ def _turned(vectors: FloatArray, rng: np.random.Generator) -> FloatArray:
     return turned.astype(np.float32)
 
 
-def _log_odds(value: AnswerValue) -> float:
+def log_odds(value: AnswerValue) -> float:
+    """Of a probability; in nats, and finite."""
     assert isinstance(value, float)
     if value in (0.0, 1.0):
         return math.copysign(_SUREST, value - 0.5)

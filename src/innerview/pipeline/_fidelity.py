@@ -16,6 +16,7 @@ from innerview.alignment.prose import checked_claims
 from innerview.alignment.records import FORMS
 from innerview.errors import MissingExtraError, RunError
 from innerview.evaluation import orders
+from innerview.evaluation.choices import WordReader, chosen
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.conventional import masked_scores
@@ -273,6 +274,7 @@ def _of_a_file(
     if find_spec("sklearn") is not None:
         figures |= simulated_changes(given, evidence, target, seed=seed)
         figures |= foretold_scores(given, evidence, target, seed=seed)
+        figures |= chosen(given, target, WordReader(target, seed=seed), seed=seed)
     return figures
 
 
