@@ -271,12 +271,17 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     assert found["meta"]["cost"]["lime"]["queries"] > 5
     report(settings.out, lambda event: None)
     assert "insertion" in (settings.out / "report" / "index.html").read_text()
-    path.unlink()
     # A control that looks at the very target shows all the skill there is.
     monkeypatch.setattr(_fidelity, "PermutedTarget", lambda target, seed: target)
     with pytest.raises(RunError, match="no figure can be believed: control_permuted_target has a"):
         fidelity(settings.out, lambda event: None, n_cases=25, shapley_budget=300)
-    assert not path.exists()
+    assert list(read_metrics(path)) == ["meta"], "figures from before are not believed either"
+    said: list[Event] = []
+    report(settings.out, said.append)
+    assert said[0].text.startswith("can I show these? no: An explainer that knows nothing")
+    page = (settings.out / "report" / "index.html").read_text()
+    assert "ev-says-no" in page and "control_permuted_target has a" in page
+    assert 'id="fidelity"' not in page
 
 
 def test_reasons_of_one_run_are_replayed_on_another(

@@ -10,7 +10,7 @@ import pytest
 from innerview.alignment.prose import checked_claims
 from innerview.data.tables import Catalogue
 from innerview.errors import RecordError
-from innerview.evaluation._tables import driver_tables
+from innerview.evaluation._counts import driver_tables
 from innerview.evaluation.overview import Told, overview
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.targets.protocol import Case

@@ -8,9 +8,11 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+from innerview.evaluation._counts import verdict_groups
 from innerview.evaluation._tables import (
     METHODS,
     alignment_table,
@@ -18,10 +20,10 @@ from innerview.evaluation._tables import (
     difference_table,
     fidelity_table,
     methods_shown,
-    verdict_groups,
 )
 from innerview.evaluation.bootstrap import Figure
-from innerview.evaluation.report import render_report, write_report
+from innerview.evaluation.report import Findings, render_report, report_sheets, write_report
+from innerview.evaluation.sheets import FORMATS
 from innerview.explanation.claims import CheckedClaim, Claim, Verdict
 from innerview.explanation.explanation import Explanation, FormAnswer
 
@@ -70,13 +72,14 @@ def page(**changes: Any) -> str:
         "target_report": REPORT,
         "provenance": {"target": "als", "seed": 0},
     }
-    return render_report(**(given | changes))
+    max_cards = changes.pop("max_cards", 200)
+    return render_report(Findings(**(given | changes)), max_cards=max_cards)
 
 
 METRICS = {
     "alignment": {
         "hybrid": {"retrieval_hr5": Figure(0.811, 0.78, 0.84, 500)},
-        "constant": {"retrieval_hr5": {"value": 0.123, "low": 0.1, "high": 0.15, "n": 500}},
+        "constant": {"retrieval_hr5": Figure(0.123, 0.1, 0.15, 500)},
         "random": {"ranking_kendall": Figure(-0.0001, -0.05, 0.05, 500)},
     },
     "fidelity": {"grounded": {"necessity_skill": Figure(-0.02, -0.05, 0.01, 50)}},
@@ -104,7 +107,7 @@ class Reader(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_tables_take_figures_from_memory_and_from_json() -> None:
+def test_tables_have_a_row_per_metric_and_mark_the_best() -> None:
     rows = {row.name: row for row in alignment_table(METRICS)}
     assert set(rows) == {"retrieval_hr5", "ranking_kendall"}
     cells = rows["retrieval_hr5"].cells
@@ -135,8 +138,8 @@ def test_verdicts_are_counted_by_who_claimed() -> None:
 def test_page_shows_differences_where_they_were_measured() -> None:
     assert 'id="differences"' not in page()
     told = {
-        "intention": {"retrieval_hr5": Figure(0.01, -0.02, 0.04, 9, 0.5).to_dict()},
-        "distilled": {"retrieval_hr5": Figure(0.9, 0.8, 1.0, 9, 0.0004).to_dict()},
+        "intention": {"retrieval_hr5": Figure(0.01, -0.02, 0.04, 9, 0.5)},
+        "distilled": {"retrieval_hr5": Figure(0.9, 0.8, 1.0, 9, 0.0004)},
     }
     headings, rows = difference_table({"differences": told})
     assert headings == ["vectors", "small student"]
@@ -207,7 +210,7 @@ def test_page_makes_no_request_and_runs_only_its_own_script() -> None:
     for tag, attributes in Reader(text).tags:
         assert tag not in ("link", "img", "iframe", "object", "base"), tag
         assert "src" not in attributes
-        assert attributes.get("href", "#").startswith("#")
+        assert attributes.get("href", "#").startswith(("#", "data:text/"))
     assert "url(" not in text and "@import" not in text
     policy = re.search(r"script-src 'sha256-([^']+)'", text)
     script = re.search(r"<script>(.*?)</script>", text, re.S)
@@ -244,8 +247,31 @@ def test_of_many_explanations_the_first_are_shown_and_all_are_counted() -> None:
     assert dict(verdict_groups(many))["Read off the target"][0].verified == 5
 
 
-def test_report_is_written_whole(tmp_path: Path) -> None:
+def test_every_table_can_be_taken_away_from_the_page_itself() -> None:
+    findings = Findings(
+        explanations=[explanation(title="=1+1")], metrics=METRICS, target_report=REPORT
+    )
+    links = {
+        str(attributes["download"]): unquote(str(attributes["href"]).partition(",")[2])
+        for tag, attributes in Reader(render_report(findings)).tags
+        if "download" in attributes
+    }
+    sheets = report_sheets(findings)
+    assert [sheet.name for sheet in sheets] == [
+        "can_i_show_these", "target", "alignment", "fidelity", "verdicts", "cases",
+    ]  # fmt: skip
+    assert links == {
+        f"{sheet.name}.{ending}": text(sheet)
+        for sheet in sheets
+        for ending, text in FORMATS.items()
+    }
+    assert "c1,o,'=1+1,1,1,1,1," in links["cases.csv"]
+    assert links["alignment.csv"].startswith("agreement with the target,hybrid,hybrid low,")
+
+
+def test_report_is_written_whole_with_its_tables_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "report" / "index.html"
-    write_report(path, explanations=[], metrics={}, target_report={}, provenance={})
+    write_report(path, Findings())
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert [p.name for p in path.parent.iterdir()] == ["index.html"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["index.html", "tables"]
+    assert {p.stem for p in (path.parent / "tables").iterdir()} == {"can_i_show_these"}

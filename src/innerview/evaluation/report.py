@@ -1,7 +1,8 @@
 """The report: one self-contained page on how far a run's explanations can be trusted.
 
 No request leaves the page, everything that comes from data is escaped, and the only script, which
-filters the cases, is named by its hash in the page's policy. Without it all cases are shown.
+sorts tables and filters the cases, is named by its hash in the page's policy. Without it all is
+shown as it is. Every table can be taken away as a file, out of the page itself.
 """
 
 from __future__ import annotations
@@ -11,39 +12,76 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from innerview.evaluation._counts import (
+    driver_sheets,
+    driver_tables,
+    verdict_groups,
+    verdict_sheet,
+)
 from innerview.evaluation._tables import (
     FLOORS,
     FORM_NAMES,
     alignment_table,
     channel_table,
     difference_table,
-    driver_tables,
     fidelity_table,
     methods_shown,
-    verdict_groups,
+    sheet_of,
 )
+from innerview.evaluation.sheets import FORMATS, Sheet, write_sheets
+from innerview.evaluation.showing import MayShow, Showing, can_show
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.page import card_view, template_loader
 from innerview.files import write_whole
 from innerview.targets.check import CONSTANT_LIMIT
 
-__all__ = ["render_report", "write_report"]
+__all__ = ["Findings", "render_report", "report_sheets", "write_report"]
 
 _MAX_CARDS = 200
+_MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv", "md": "text/markdown", "tex": "text/x-tex"}
+_ANSWERS: Mapping[MayShow, str] = {"yes": "Yes", "no": "No", "unknown": "Not known"}
 
 _RIVALS: Mapping[str, str] = {
     "target": "the target",
     "popularity": "popularity",
     "item_knn": "nearest neighbours (kNN)",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a report is made from; what is empty was not measured.
+
+    Attributes:
+        explanations: all of them count in the totals of verdicts.
+        metrics: what ``metrics.json`` and ``fidelity.json`` hold.
+        target_report: what target trainers report: ``target``, ``popularity`` and ``item_knn``
+            with ``hr10`` and ``ndcg10``; ``distinct_first``, ``constant_hr5``, ``n_test``.
+        provenance: what was explained by what; ``target`` names the target.
+        overview: the wire form of ``Overview``.
+        notes: remarks on this run, a sentence each.
+    """
+
+    explanations: Sequence[Explanation] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    target_report: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    overview: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @property
+    def showing(self) -> Showing:
+        """Whether these explanations can be shown."""
+        return can_show(self.metrics, self.explanations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,71 +94,43 @@ class _Score:
     width: float
 
 
-def write_report(
-    path: Path | str,
-    *,
-    explanations: Sequence[Explanation],
-    metrics: Mapping[str, Any],
-    target_report: Mapping[str, Any],
-    provenance: Mapping[str, Any],
-    overview: Mapping[str, Any] | None = None,
-    notes: Sequence[str] = (),
-    max_cards: int = _MAX_CARDS,
-) -> None:
-    """Write the report as one HTML file; see ``render_report``.
+def write_report(path: Path | str, findings: Findings, *, max_cards: int = _MAX_CARDS) -> None:
+    """Write the report as one HTML file, and its tables into the folder ``tables`` beside it.
 
     Args:
         path: of the file; its folder is made.
+        findings: what it is made from.
+        max_cards: as of ``render_report``.
     """
-    page = render_report(
-        explanations=explanations,
-        metrics=metrics,
-        target_report=target_report,
-        provenance=provenance,
-        overview=overview,
-        notes=notes,
-        max_cards=max_cards,
-    )
+    page = render_report(findings, max_cards=max_cards)
+    write_sheets(Path(path).parent / "tables", report_sheets(findings))
     write_whole(path, lambda beside: beside.write_bytes(page.encode()))
 
 
-def render_report(
-    *,
-    explanations: Sequence[Explanation],
-    metrics: Mapping[str, Any],
-    target_report: Mapping[str, Any],
-    provenance: Mapping[str, Any],
-    overview: Mapping[str, Any] | None = None,
-    notes: Sequence[str] = (),
-    max_cards: int = _MAX_CARDS,
-) -> str:
+def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
     """The report's HTML.
 
     Args:
-        explanations: all of them count in the totals of verdicts.
-        metrics: what ``metrics.json`` holds, as figures or as read from JSON.
-        target_report: what target trainers report: ``target``, ``popularity`` and ``item_knn``
-            with ``hr10`` and ``ndcg10``; ``distinct_first``, ``constant_hr5``, ``n_test``.
-            Whatever is absent is left out.
-        provenance: what was explained by what; ``target`` names the target.
-        overview: the wire form of ``Overview``, if what drives the answers was counted.
-        notes: remarks on this run, a sentence each.
+        findings: what it is made from.
         max_cards: explanations shown, the first ones; more make a page that browsers labour at.
     """
+    explanations, metrics = findings.explanations, findings.metrics
     shown = explanations[:max_cards]
     headings, fidelity = fidelity_table(metrics)
     difference_headings, differences = difference_table(metrics)
     channel_headings, channels = channel_table(metrics)
     script = _script()
     return _environment().get_template("report.html.j2").render(
-        name=str(provenance.get("target", "the target")),
+        name=str(findings.provenance.get("target", "the target")),
         noun=explanations[0].noun if explanations else "item",
         n_explained=len(explanations),
         n_cases=len({one.case_id for one in explanations}),
-        scores=_scores(target_report),
-        facts=_facts(target_report),
-        warnings=_warnings(target_report),
-        notes=list(notes),
+        showing=findings.showing,
+        answers=_ANSWERS,
+        scores=_scores(findings.target_report),
+        facts=_facts(findings.target_report),
+        warnings=_warnings(findings.target_report),
+        notes=list(findings.notes),
         methods=methods_shown(metrics),
         forms=FORM_NAMES,
         floors=FLOORS,
@@ -132,13 +142,83 @@ def render_report(
         channels=channels,
         fidelity_headings=headings,
         fidelity=fidelity,
-        drivers=driver_tables(overview or {}),
+        drivers=driver_tables(findings.overview),
         verdicts=verdict_groups(explanations),
         cases=[_case(number, one) for number, one in enumerate(shown, start=1)],
-        provenance=[(key, _plain(value)) for key, value in provenance.items()],
+        provenance=[(key, _plain(value)) for key, value in findings.provenance.items()],
+        files={sheet.name: _links(sheet) for sheet in report_sheets(findings)},
         script=Markup(script),  # noqa: S704 (our own file)
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )  # fmt: skip
+
+
+def report_sheets(findings: Findings) -> list[Sheet]:
+    """Every table of the report that has rows, as values for other programs."""
+    metrics = findings.metrics
+    alignment = methods_shown(metrics), alignment_table(metrics)
+    sheets = [
+        _showing_sheet(findings.showing),
+        _score_sheet(findings.target_report),
+        sheet_of("alignment", "agreement with the target", *alignment),
+        sheet_of("differences", "hybrid, less", *difference_table(metrics)),
+        sheet_of("channels", "exchanged", *channel_table(metrics)),
+        sheet_of("fidelity", "explanations by", *fidelity_table(metrics)),
+        *driver_sheets(findings.overview),
+        verdict_sheet(verdict_groups(findings.explanations)),
+        _case_sheet(findings.explanations),
+    ]
+    return [sheet for sheet in sheets if sheet.rows]
+
+
+def _showing_sheet(showing: Showing) -> Sheet:
+    return Sheet(
+        "can_i_show_these",
+        ("what", "may it be shown", "because", "rule", "not measured yet"),
+        tuple(
+            (one.what, _ANSWERS[one.answer], one.because, one.rule, one.command or None)
+            for one in showing.rulings
+        ),
+    )
+
+
+def _score_sheet(report: Mapping[str, Any]) -> Sheet:
+    return Sheet(
+        "target",
+        ("who", "HR@10", "NDCG@10"),
+        tuple(
+            (says, float(report[key]["hr10"]), float(report[key]["ndcg10"]))
+            for key, says in _RIVALS.items()
+            if isinstance(report.get(key), Mapping)
+        ),
+    )
+
+
+def _case_sheet(explanations: Sequence[Explanation]) -> Sheet:
+    verdicts = ("verified", "refuted", "untestable")
+    return Sheet(
+        "cases",
+        ("case", "outcome", "title", "rank", *verdicts, "text"),
+        tuple(
+            (
+                one.case_id,
+                one.outcome_id,
+                one.title(one.outcome_id),
+                one.rank,
+                *(sum(c.verdict == verdict for c in one.claims) for verdict in verdicts),
+                one.text,
+            )
+            for one in explanations
+        ),
+    )
+
+
+def _links(sheet: Sheet) -> list[tuple[str, str, str]]:
+    """Ending, file name, and the file itself as an address that asks nobody."""
+    return [
+        (ending, f"{sheet.name}.{ending}", f"data:{media};charset=utf-8,{quote(text(sheet))}")
+        for ending, text in FORMATS.items()
+        for media in [_MEDIA_TYPES[ending]]
+    ]
 
 
 @cache

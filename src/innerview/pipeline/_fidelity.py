@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -47,6 +48,25 @@ _LEARNED_FROM = 50, 500
 _SINGLES = Thresholds(max_set=1, max_groups=0)
 
 
+class _FooledError(RunError):
+    """Controls show skill, so the measure can be fooled."""
+
+    def __init__(self, controls: Sequence[str]) -> None:
+        super().__init__(f"no figure can be believed: {'; '.join(controls)}")
+        self.controls = list(controls)
+
+
+@contextmanager
+def _noted(path: Path, target: Target) -> Iterator[None]:
+    """Note failed controls for the report, in the place of figures."""
+    try:
+        yield
+    except _FooledError as error:
+        meta = {"target": target.fingerprint, "failed_controls": error.controls}
+        write_metrics(path, {}, meta=meta)
+        raise
+
+
 @dataclass
 class _Found:
     """What is known of each case by now: by explainer draws of orders, and claims."""
@@ -84,7 +104,7 @@ def fidelity(
     Raises:
         DataError: a file of explanations cannot be used.
         RunError: the target cannot rescore, or a control shows skill, so that no figure could be
-            believed.
+            believed; those from before are gone then, and the report says why.
     """
     target = load_bundle(run / "target")
     if not target.capabilities.rescoring:
@@ -100,23 +120,25 @@ def fidelity(
     found = _of_the_target(target, pairs, say, shapley_budget=shapley_budget, seed=seed)
     _of_a_learned_mask(target, pairs, to_learn_from, found, say, seed=seed)
     _of_nobody(run, target, pairs, found, seed=seed)
-    tree = _figures(target, pairs, found, say, seed=seed)
-    heldout = {case.case_id for case in known.test}
-    own_pairs = [(case, outcome) for case, outcome in pairs if case.case_id in heldout]
-    own_pairs = own_pairs[:n_surrogate]
-    surrogate = _readable_surrogate(run, target, say) if own_pairs else None
-    if surrogate is not None:
-        own = _of_the_surrogate(surrogate, target, own_pairs, say)
-        mine = list(own.orders)
-        for name, draws in found.orders.items():
-            if name in ("random", "leave_one_out") or name.startswith("control_"):
-                own.orders[name] = [draw[: len(own_pairs)] for draw in draws]
-        own.claims["grounded"] = found.claims["grounded"][: len(own_pairs)]
-        figures = _figures(target, own_pairs, own, say, seed=seed)
-        tree |= {name: figures[name] for name in mine}
-        found.cost |= own.cost
-    for name, explanations in others.items():
-        tree[name] = _of_a_file(target, name, explanations, say, seed=seed)
+    path = run / "report" / "fidelity.json"
+    with _noted(path, target):
+        tree = _figures(target, pairs, found, say, seed=seed)
+        heldout = {case.case_id for case in known.test}
+        own_pairs = [(case, outcome) for case, outcome in pairs if case.case_id in heldout]
+        own_pairs = own_pairs[:n_surrogate]
+        surrogate = _readable_surrogate(run, target, say) if own_pairs else None
+        if surrogate is not None:
+            own = _of_the_surrogate(surrogate, target, own_pairs, say)
+            mine = list(own.orders)
+            for name, draws in found.orders.items():
+                if name in ("random", "leave_one_out") or name.startswith("control_"):
+                    own.orders[name] = [draw[: len(own_pairs)] for draw in draws]
+            own.claims["grounded"] = found.claims["grounded"][: len(own_pairs)]
+            figures = _figures(target, own_pairs, own, say, seed=seed)
+            tree |= {name: figures[name] for name in mine}
+            found.cost |= own.cost
+        for name, explanations in others.items():
+            tree[name] = _of_a_file(target, name, explanations, say, seed=seed)
     if find_spec("sklearn") is not None:
         for name, apart in told_apart(others, target, seed=seed).items():
             tree[name] = {**tree[name], **apart}
@@ -131,7 +153,6 @@ def fidelity(
         "n_surrogate_cases": len(own_pairs) if surrogate is not None else 0,
         "cost": found.cost,
     }
-    path = run / "report" / "fidelity.json"
     write_metrics(path, {"fidelity": tree}, meta=meta)
     say(Event("fidelity", f"{path}", 1.0))
     return path
@@ -337,14 +358,14 @@ def _figures(
     """Figures by explainer.
 
     Raises:
-        RunError: a control shows skill.
+        _FooledError: a control shows skill.
     """
     say(Event("fidelity", f"{len(found.orders)} explainers tried on {len(pairs)} cases"))
     effects = effects_of(target, pairs, found.orders)
     names = [case.case_id for case, _ in pairs]
     figures = skills(effects, names, floor="random", ceiling="leave_one_out", seed=seed)
     if wrong := failed_controls(figures):
-        raise RunError(f"no figure can be believed: {'; '.join(wrong)}")
+        raise _FooledError(wrong)
     truth = found.claims.get("grounded", [])
     return {
         name: {**own, **claim_figures(found.claims[name], truth, names, seed=seed)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from innerview.alignment.cases import read_cases
 from innerview.errors import RunError
-from innerview.evaluation.report import write_report
+from innerview.evaluation.report import Findings, write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.style import Style
@@ -95,16 +95,19 @@ def _explanations(path: Path) -> list[Explanation]:
     return found
 
 
-def _fidelity_of(run: Path, target: Target) -> dict[str, Any]:
-    """The figures of ``fidelity``, if they are of this target and this surrogate."""
-    path = run / "report" / "fidelity.json"
+def _figures(run: Path, name: str, target: Target) -> tuple[dict[str, Any], list[str]]:
+    """What a file of the report folder holds, if it is of this target and this surrogate; else a
+    remark, where there is one."""
+    path = run / "report" / name
     found = read_metrics(path) if path.exists() else {}
     about = found.get("meta", {})
     manifest = run / "surrogate" / "manifest.json"
     surrogate = fingerprint_of(json.loads(manifest.read_text())) if manifest.exists() else None
-    if about.get("target") != target.fingerprint or about.get("surrogate") not in (None, surrogate):
-        return {}
-    return {"fidelity": found["fidelity"]}
+    if not found:
+        return {}, []
+    if about.get("target") == target.fingerprint and about.get("surrogate") in (None, surrogate):
+        return found, []
+    return {}, [f"{name} is left out: it was measured of another target or surrogate."]
 
 
 def report(run: Path, say: Say) -> Path:
@@ -112,9 +115,12 @@ def report(run: Path, say: Say) -> Path:
     target = load_bundle(run / "target")
     written = sorted((run / "explanations").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
     explanations = _explanations(written[-1]) if written else []
-    metrics_path = run / "report" / "metrics.json"
-    metrics = read_metrics(metrics_path) if metrics_path.exists() else {}
-    metrics = {**metrics, **_fidelity_of(run, target)}
+    metrics, stale = _figures(run, "metrics.json", target)
+    fidelity, also_stale = _figures(run, "fidelity.json", target)
+    metrics |= {
+        "fidelity": fidelity.get("fidelity", {}),
+        "failed_controls": fidelity.get("meta", {}).get("failed_controls", []),
+    }
     path = run / "report" / "index.html"
     provenance = {
         "target": _NAMES.get(target.name, target.name),
@@ -128,14 +134,16 @@ def report(run: Path, say: Say) -> Path:
         provenance["aligned on"] = f"{manifest.get('training', {}).get('examples', 0):,} examples"
     labels = run / "labels" / "stage.json"
     stage = json.loads(labels.read_text(encoding="utf-8")) if labels.exists() else {}
-    write_report(
-        path,
+    findings = Findings(
         explanations=explanations,
         metrics=metrics,
         overview=overview_of(run / "report" / "overview.json", target),
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
-        notes=stage.get("notes", ()),
+        notes=[*stage.get("notes", ()), *stale, *also_stale],
     )
+    write_report(path, findings)
+    said = findings.showing
+    say(Event("report", f"can I show these? {said.answer}: {said.headline}"))
     say(Event("report", f"report: {path}", 1.0))
     return path

@@ -1,4 +1,46 @@
 (() => {
+  const number = /^[+−-]?[\d.,]+%?$/;
+  const key = (row, column) => {
+    const cell = row.cells[column];
+    const text = cell?.dataset.value ?? cell?.textContent.trim() ?? "";
+    if (text === "–" || text === "") return null;
+    return number.test(text) ? parseFloat(text.replace("−", "-").replaceAll(",", "")) : text;
+  };
+  const compare = (a, b) =>
+    typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+  // Headings of groups stay on top, sums at the end.
+  const place = (row) => (row.matches(".ev-group") ? 0 : row.matches(".ev-sum") ? 2 : 1);
+  const next = { ascending: "descending", descending: "none" };
+  for (const table of document.querySelectorAll(".ev-table")) {
+    const heads = [...table.tHead.rows[0].cells];
+    const bodies = [...table.tBodies].map((body) => [body, [...body.rows]]);
+    heads.forEach((head, column) => {
+      if (!head.textContent.trim()) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "ev-sort";
+      button.append(...head.childNodes);
+      const arrow = document.createElement("span");
+      arrow.className = "ev-arrow";
+      button.firstChild.after(arrow);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const order = next[head.getAttribute("aria-sort")] ?? "ascending";
+        for (const other of heads) other.removeAttribute("aria-sort");
+        if (order !== "none") head.setAttribute("aria-sort", order);
+        const sign = { ascending: 1, descending: -1, none: 0 }[order];
+        for (const [body, rows] of bodies) {
+          const sorted = [...rows].sort((a, b) => {
+            const [x, y] = [key(a, column), key(b, column)];
+            return place(a) - place(b) || sign && ((x === null) - (y === null) || sign * compare(x, y));
+          });
+          body.append(...sorted);
+        }
+      });
+    });
+  }
+})();
+(() => {
   const form = document.querySelector(".ev-filter");
   if (!form) return;
   const words = form.elements.namedItem("words");

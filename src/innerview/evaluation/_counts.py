@@ -1,0 +1,222 @@
+"""The report's tables of counts as plain values: what drives the answers, and how claims fared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from innerview.evaluation._tables import FORM_NAMES
+from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.sheets import Sheet
+from innerview.explanation.claims import CLAIM_TYPES, Verdict
+from innerview.explanation.explanation import Explanation
+
+__all__ = [
+    "Drivers",
+    "Tally",
+    "driver_sheets",
+    "driver_tables",
+    "verdict_groups",
+    "verdict_sheet",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often claims of one kind got each verdict."""
+
+    label: str
+    verified: int
+    refuted: int
+    untestable: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.verified + self.refuted + self.untestable
+
+    @property
+    def share(self) -> str:
+        """Verified among those that could be tested."""
+        testable = self.verified + self.refuted
+        return f"{self.verified / testable:.0%}" if testable else "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Drivers:
+    """What first place hangs on, over many cases, as tables show it.
+
+    Attributes:
+        n_cases: how many.
+        facts: label, figure of all, of those with the fewest parts, of the others.
+        parts: title, cases decided alone and with others, cases that hold it, the two shares in
+            percent.
+        groups: attribute and value, for, against, cases it was tried in, the two shares.
+        outcomes: title, cases it comes first for, and what decides most often for it.
+    """
+
+    n_cases: int
+    facts: tuple[tuple[str, ...], ...]
+    parts: tuple[tuple[str, int, int, int, float, float], ...]
+    groups: tuple[tuple[str, int, int, int, float, float], ...]
+    outcomes: tuple[tuple[str, int, str], ...]
+
+
+_DRIVEN: Mapping[str, str] = {
+    "one_part": "First place is lost without one part",
+    "several_parts": "Only without some together",
+    "no_part": "Without none that was tried",
+    "enough": "Parts that keep it near the top, mean",
+}
+_DRIVERS = 10
+_COUNTED: Mapping[str, Mapping[str, str]] = {
+    "parts": {
+        "part": "id",
+        "title": "part",
+        "decides": "decides",
+        "helps_decide": "with others",
+        "present": "of cases",
+    },
+    "groups": {
+        "attribute": "attribute",
+        "value": "value",
+        "speaks_for": "for",
+        "speaks_against": "against",
+        "tried": "tried in",
+    },
+    "outcomes": {"outcome": "id", "title": "outcome", "cases": "first"},
+}
+"""What files show of what was counted, and under which headings."""
+
+
+def driver_tables(found: Mapping[str, Any]) -> Drivers | None:
+    """What ``overview`` counted; None where it did not."""
+    if not found:
+        return None
+    of_whom = [found[name] for name in ("figures", "few_parts", "many_parts")]
+    return Drivers(
+        n_cases=found["n_cases"],
+        facts=tuple(
+            (label, *(_two_decimals(own.get(name)) for own in of_whom))
+            for name, label in _DRIVEN.items()
+        ),
+        parts=tuple(
+            (
+                d["title"],
+                d["decides"],
+                d["helps_decide"],
+                d["present"],
+                _percent(d["decides"], d["present"]),
+                _percent(d["helps_decide"], d["present"]),
+            )
+            for d in found["parts"][:_DRIVERS]
+            if _tells(d)
+        ),
+        groups=tuple(
+            (
+                f"{d['attribute']} {d['value']}",
+                d["speaks_for"],
+                d["speaks_against"],
+                d["tried"],
+                _percent(d["speaks_for"], d["tried"]),
+                _percent(d["speaks_against"], d["tried"]),
+            )
+            for d in found["groups"][:_DRIVERS]
+        ),
+        outcomes=tuple(
+            (d["title"], d["cases"], "; ".join(f"{title} ({n})" for _, title, n in d["parts"]))
+            for d in found["outcomes"][:_DRIVERS]
+        ),
+    )
+
+
+def driver_sheets(found: Mapping[str, Any]) -> list[Sheet]:
+    """The same for files, with whatever counts and not only what comes first."""
+    if not found:
+        return []
+    of_whom = [found[name] for name in ("figures", "few_parts", "many_parts")]
+    facts = [
+        (label, *(_figure(own.get(name)) for own in of_whom)) for name, label in _DRIVEN.items()
+    ]
+    heads = (f"of {found['n_cases']} cases", "all", "fewest parts", "others")
+    return [
+        Sheet("drivers", heads, tuple(facts)),
+        *(
+            Sheet(
+                f"drivers_{name}",
+                tuple(columns.values()),
+                tuple(tuple(d[key] for key in columns) for d in found[name] if _tells(d)),
+            )
+            for name, columns in _COUNTED.items()
+        ),
+    ]
+
+
+def _tells(counted: Mapping[str, Any]) -> bool:
+    """Not so of a part that decides nowhere."""
+    return any(counted.get(key, 1) for key in ("decides", "helps_decide"))
+
+
+def _figure(wire: dict[str, Any] | None) -> Figure | None:
+    return None if wire is None else Figure.from_dict(wire)
+
+
+def _two_decimals(figure: Mapping[str, float] | None) -> str:
+    return "–" if figure is None else f"{figure['value']:.2f}"
+
+
+def _percent(some: int, of: int) -> float:
+    return round(100.0 * some / of, 1) if of else 0.0
+
+
+def verdict_groups(explanations: Sequence[Explanation]) -> list[tuple[str, list[Tally]]]:
+    """Claims by type and verdict: read off the target, made by the surrogate, its one reason."""
+    grounded: Counter[tuple[str, Verdict]] = Counter()
+    own: Counter[tuple[str, Verdict]] = Counter()
+    reasons: Counter[tuple[str, Verdict]] = Counter()
+    for one in explanations:
+        for checked in one.claims:
+            counted = grounded if checked.claim.source == "evidence" else own
+            counted[checked.claim.type, checked.verdict] += 1
+        for form, answer in one.answers.items():
+            if answer.reason_verdict is not None:
+                reasons[form, answer.reason_verdict] += 1
+    groups = [
+        ("Read off the target", _tallies(grounded, CLAIM_TYPES)),
+        ("Made by the surrogate", _tallies(own, CLAIM_TYPES)),
+        ("The surrogate's one reason, by form", _tallies(reasons, FORM_NAMES)),
+    ]
+    return [(title, tallies) for title, tallies in groups if tallies]
+
+
+def verdict_sheet(groups: Iterable[tuple[str, Iterable[Tally]]]) -> Sheet:
+    """The same for files."""
+    return Sheet(
+        "verdicts",
+        ("claims", "claim", "verified", "refuted", "untestable"),
+        tuple(
+            (title, tally.label, tally.verified, tally.refuted, tally.untestable)
+            for title, tallies in groups
+            for tally in tallies
+        ),
+    )
+
+
+def _tallies(counted: Counter[tuple[str, Verdict]], names: Iterable[str]) -> list[Tally]:
+    """One tally per name that occurs, and their sum where there is more than one."""
+    tallies = [
+        Tally(
+            FORM_NAMES.get(name, name),
+            counted[name, "verified"],
+            counted[name, "refuted"],
+            counted[name, "untestable"],
+        )
+        for name in names
+    ]
+    tallies = [tally for tally in tallies if tally.total]
+    if len(tallies) > 1 and set(names) == set(CLAIM_TYPES):
+        sums = (sum(t.verified for t in tallies), sum(t.refuted for t in tallies))
+        tallies.append(Tally("all", *sums, sum(t.untestable for t in tallies)))
+    return tallies
