@@ -10,7 +10,7 @@ import pytest
 
 from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
-from innerview.alignment.records import read_records
+from innerview.alignment.records import FORMS, read_records
 from innerview.cli._result import show_comparison, show_overview
 from innerview.errors import BundleError, CaseError, RunError
 from innerview.evaluation._tables import FLOORS, METHODS
@@ -188,6 +188,9 @@ def test_everyone_is_asked_and_the_channels_are_measured(tiny_run: Path) -> None
     assert set(differences) == set(METHODS) - {"hybrid", *FLOORS}, "tables know no case"
     assert "history_recall" not in differences["intention"], "one answer, counted for both"
     assert "history_recall" in differences["unaligned"]
+    assert set(metrics["deciles"]) == set(METHODS) - {"unaligned", "in_context"}
+    assert set(metrics["deciles"]["hybrid"]) == {"yes", "order", "log_odds"}
+    assert set(metrics["calibration"]) == set(FORMS)
     said.clear()
     evaluate(tiny_run, said.append)
     assert [event.text for event in said] == ["unchanged, kept"]

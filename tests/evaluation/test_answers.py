@@ -9,7 +9,13 @@ import pytest
 
 from innerview.alignment.records import HELDOUT, Record
 from innerview.errors import RecordError
-from innerview.evaluation.answers import METRICS, AnswerValue, alignment_metrics, paired_answers
+from innerview.evaluation.answers import (
+    LESS_IS_BETTER,
+    METRICS,
+    AnswerValue,
+    alignment_metrics,
+    paired_answers,
+)
 from innerview.targets.protocol import Case
 
 from .conftest import ask, truth
@@ -25,7 +31,7 @@ def test_perfect_answers_score_one_everywhere(records: list[Record]) -> None:
     found = alignment_metrics(records, values(records))
     assert list(found) == list(METRICS)
     for name, figure in found.items():
-        best = 0.0 if name.endswith("_error") else 1.0
+        best = 0.0 if name in LESS_IS_BETTER else 1.0
         assert (figure.value, figure.low, figure.high) == (best, best, best), name
 
 
@@ -52,7 +58,7 @@ def test_questions_about_heldout_outcomes_count_for_their_own_metrics_alone(
     given = [truth(r) if HELDOUT not in r.label else wrong(r) for r in records]
     found = alignment_metrics(records, given)
     for name, figure in found.items():
-        best = 0.0 if name.endswith("_error") else 1.0
+        best = 0.0 if name in LESS_IS_BETTER else 1.0
         assert (figure.value != best) == name.endswith("_heldout_items"), name
     usual = [r for r in records if HELDOUT not in r.label]
     assert not any("heldout" in name for name in alignment_metrics(usual, values(usual)))

@@ -105,6 +105,8 @@ def test_history_counts_a_repeated_answer_once_where_the_reference_counts_it_eac
     assert m.history_precision(repeated, truth) == 1.0
     assert m.history_precision(("a", "x"), truth) == 0.5
     assert m.history_precision((), truth) == 0.0
+    assert m.history_hallucination(("a", "x", "x"), truth) == pytest.approx(2 / 3)
+    assert m.history_hallucination((), truth) == 0.0, "silence makes nothing up"
     # Beyond as many answers as there are parts, the reference does not look.
     assert m.reference_history_coverage(("x", "y", "z", "w", "a"), truth) == 0.0
     assert m.history_recall(("x", "y", "z", "w", "a"), truth) == 0.25

@@ -54,19 +54,23 @@ def test_predictions_hold_every_method_and_answer(tmp_path: Path) -> None:
     records = [
         ask("retrieval", Case("007", ("p",)), top=["a"]),
         ask("interest", Case("007", ("p",)), outcome="a", liked=True),
+        ask("interest", Case("007", ("p",)), outcome="b", decile=4),
     ]
     path = tmp_path / "report" / "predictions.parquet"
     write_predictions(
-        path, {"hybrid": (records, [("a", "b"), 0.25]), "random": (records, [("é",), 1])}
+        path, {"hybrid": (records, [("a", "b"), 0.25, 0.5]), "random": (records, [("é",), 1, 0])}
     )
     frame = pl.read_parquet(path)
-    assert frame.schema == dict.fromkeys(
-        ("case_id", "task", "form", "method", "label", "value"), pl.String
-    )
-    assert frame["case_id"].to_list() == ["007"] * 4
-    assert frame["method"].to_list() == ["hybrid", "hybrid", "random", "random"]
-    assert [json.loads(v) for v in frame["value"]] == [["a", "b"], 0.25, ["é"], 1.0]
+    assert frame.schema == {
+        **dict.fromkeys(("case_id", "task", "form", "method"), pl.String),
+        "asked": pl.List(pl.String), "label": pl.String, "value": pl.String, "worth": pl.Float64,
+    }  # fmt: skip
+    assert frame["case_id"].to_list() == ["007"] * 6
+    assert frame["method"].to_list() == ["hybrid"] * 3 + ["random"] * 3
+    assert [json.loads(v) for v in frame["value"]] == [["a", "b"], 0.25, 0.5, ["é"], 1.0, 0.0]
+    assert frame["asked"].to_list() == [[], ["a"], ["b"]] * 2
+    assert frame["worth"].to_list() == [1.0, 0.0, None, 0.0, 1.0, None]
     assert json.loads(frame["label"][1]) == {"outcome": "a", "liked": True}
-    with pytest.raises(RecordError, match="1 answers to 2 records"):
+    with pytest.raises(RecordError, match="1 answers to 3 records"):
         write_predictions(path, {"hybrid": (records, [("a",)])})
-    assert pl.read_parquet(path).height == 4
+    assert pl.read_parquet(path).height == 6

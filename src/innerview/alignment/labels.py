@@ -14,9 +14,17 @@ import numpy.typing as npt
 
 from innerview.targets.protocol import Case, FloatArray, Target, blocked_rows
 
-__all__ = ["CaseLabels", "LabelSettings", "case_seed", "label_cases", "nearest_outcomes"]
+__all__ = [
+    "CaseLabels",
+    "LabelSettings",
+    "case_seed",
+    "label_cases",
+    "nearest_outcomes",
+    "outcomes_by_decile",
+]
 
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +105,7 @@ def _label(
     target: Target, case: Case, scores: FloatArray, settings: LabelSettings, admitted: BoolArray
 ) -> CaseLabels:
     ids = target.outcomes.ids
-    row = scores.astype(np.float32, copy=True)
-    blocked = blocked_rows(target, case)
-    row[blocked] = -np.inf
-    order = np.argsort(-row, kind="stable")[: len(ids) - len(set(blocked))]
+    order = _ranking(target, case, scores)
     n = len(order)
     rng = case_seed(settings.seed, case)
     n_best = max(1, int(n * settings.interest_top_frac))
@@ -121,6 +126,38 @@ def _label(
         liked=tuple(ids[i] for i in liked),
         disliked=tuple(ids[i] for i in disliked),
     )
+
+
+def _ranking(target: Target, case: Case, scores: FloatArray) -> IntArray:
+    """Rows of all outcomes that may be an answer, best first."""
+    row = scores.astype(np.float32, copy=True)
+    blocked = blocked_rows(target, case)
+    row[blocked] = -np.inf
+    return np.argsort(-row, kind="stable")[: len(row) - len(set(blocked))]
+
+
+def outcomes_by_decile(
+    target: Target, cases: Sequence[Case], *, seed: int, batch_size: int = 512
+) -> list[dict[int, str]]:
+    """For every case one outcome from each tenth of the target's ranking, by the number of the
+    tenth: 1 holds the best. Of fewer than ten outcomes some tenths hold none.
+
+    Raises:
+        CaseError: a case is empty or holds unknown parts.
+    """
+    drawn: list[dict[int, str]] = []
+    for start in range(0, len(cases), batch_size):
+        batch = cases[start : start + batch_size]
+        for case, scores in zip(batch, target.score(batch), strict=True):
+            order = _ranking(target, case, scores)
+            rng = case_seed(seed, case, "decile")
+            ends = [len(order) * tenth // 10 for tenth in range(11)]
+            drawn.append({
+                tenth: target.outcomes.ids[order[rng.integers(ends[tenth - 1], ends[tenth])]]
+                for tenth in range(1, 11)
+                if ends[tenth - 1] < ends[tenth]
+            })  # fmt: skip
+    return drawn
 
 
 def _mask(target: Target, among: Collection[str] | None) -> BoolArray:

@@ -18,8 +18,9 @@ from innerview.alignment.labels import (
     case_seed,
     label_cases,
     nearest_outcomes,
+    outcomes_by_decile,
 )
-from innerview.alignment.records import FORMS, HELDOUT, Form, Record
+from innerview.alignment.records import DECILE, FORMS, HELDOUT, Form, Record
 from innerview.alignment.tasks import Asker, Context
 from innerview.explanation.evidence import Thresholds, measure_many
 from innerview.targets.protocol import Case, Target
@@ -27,6 +28,7 @@ from innerview.targets.protocol import Case, Target
 __all__ = [
     "MixtureSettings",
     "case_records",
+    "decile_records",
     "heldout_outcomes",
     "item_records",
     "item_test_records",
@@ -316,6 +318,26 @@ def _heldout_records(
             judged = [(own.liked[0], True), (own.disliked[0], False)]
             records += asker.interest(context, form, judged, rng)
     return [replace(r, label={**r.label, HELDOUT: True}) for r in records]
+
+
+def decile_records(target: Target, cases: Sequence[Case], form: Form, *, seed: int) -> list[Record]:
+    """Judgements of one outcome from each tenth of the target's ranking of each case.
+
+    Other questions are about the best fifth and the worst half. What lies between is neither liked
+    nor disliked, so these have no right answer: their labels say which tenth, and no more. They are
+    for asking, in held-out words, not for training.
+    """
+    asker = Asker(target.outcomes, target.parts, heldout=True)
+    records: list[Record] = []
+    for case, drawn in zip(cases, outcomes_by_decile(target, cases, seed=seed), strict=True):
+        rng = case_seed(seed, case, f"decile-{form}")
+        context = Context(case.case_id, case.parts, len(case.parts))
+        asked = asker.interest(context, form, [(own, True) for own in drawn.values()], rng)
+        records += [
+            replace(record, label={"outcome": outcome, DECILE: tenth})
+            for record, (tenth, outcome) in zip(asked, drawn.items(), strict=True)
+        ]
+    return records
 
 
 def item_test_records(

@@ -22,6 +22,7 @@ from innerview.errors import RecordError
 from innerview.files import write_whole
 
 __all__ = [
+    "DECILE",
     "FORMS",
     "HELDOUT",
     "TASKS",
@@ -60,6 +61,10 @@ _ROWS_AT_ONCE = 4096
 
 HELDOUT = "heldout_outcome"
 """In the label of questions about outcomes that no training record names."""
+
+DECILE = "decile"
+"""In the label of judgements without a right answer: from which tenth of the target's ranking the
+outcome is, 1 being the best."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from innerview.evaluation.answers import METRICS
+from innerview.evaluation.answers import LESS_IS_BETTER, METRICS
 from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.sheets import Sheet, three_decimals, told_p
 
@@ -61,14 +61,13 @@ _LABELS: Mapping[str, str] = {
     "history_recall": "History, recall",
     "history_order_recall": "History, recall in order",
     "history_precision": "History, precision",
+    "history_hallucination": "History, hallucination (less is better)",
     "item_recovery": "Item recovery",
     "attribution_accuracy": "Strongest part, accuracy",
     "interest_accuracy_heldout_items": "Interest, accuracy, held-out items",
     "interest_auc_heldout_items": "Interest, AUC, held-out items",
     "ranking_kendall_heldout_items": "Ranking, Kendall's tau, held-out items",
 }
-
-_LESS_IS_BETTER = frozenset({"interest_calibration_error"})
 
 _CHANNEL_METRICS = ("shift", "preference")
 
@@ -137,7 +136,7 @@ def alignment_table(metrics: Mapping[str, Any]) -> list[Row]:
         found = [branches[method].get(name) for method in shown]
         if any(found):
             ends = (-1.0, 1.0) if name.startswith("ranking_kendall") else (0.0, 1.0)
-            best = min if name in _LESS_IS_BETTER else max
+            best = min if name in LESS_IS_BETTER else max
             rows.append(Row(_LABELS[name], name, _cells(found, ends, best)))
     return rows
 

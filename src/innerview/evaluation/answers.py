@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from innerview.alignment.records import HELDOUT, Form, Record, Task
+from innerview.alignment.records import DECILE, HELDOUT, Form, Record, Task
 from innerview.errors import RecordError
 from innerview.evaluation import metrics
 from innerview.evaluation.bootstrap import (
@@ -21,6 +21,7 @@ from innerview.evaluation.bootstrap import (
 )
 
 __all__ = [
+    "LESS_IS_BETTER",
     "METRICS",
     "Answer",
     "AnswerValue",
@@ -28,6 +29,7 @@ __all__ = [
     "alignment_metrics",
     "judged_answers",
     "paired_answers",
+    "worths",
 ]
 
 AnswerValue = tuple[str, ...] | float | str
@@ -171,14 +173,28 @@ _JUDGES: Mapping[str, tuple[Task, Judge]] = {
     "attribution_accuracy": ("attribution", _exact("part")),
 }
 
+_WORTH: Mapping[Task, str] = {
+    "retrieval": "retrieval_rbo5",
+    "ranking": "ranking_kendall",
+    "interest": "interest_accuracy",
+    "history": "history_recall",
+    "item_title": "item_recovery",
+    "attribution": "attribution_accuracy",
+}
+"""The one metric that says most of a single answer."""
+
 METRICS: tuple[str, ...] = (
     "retrieval_hr5", "retrieval_ndcg5", "retrieval_overlap5", "retrieval_rbo5",
     "ranking_ndcg5_reference", "ranking_ndcg5", "ranking_kendall", "interest_accuracy",
     "interest_auc", "interest_calibration_error", "history_recall", "history_order_recall",
-    "history_precision", "item_recovery", "attribution_accuracy", "interest_accuracy_heldout_items",
-    "interest_auc_heldout_items", "ranking_kendall_heldout_items",
+    "history_precision", "history_hallucination", "item_recovery", "attribution_accuracy",
+    "interest_accuracy_heldout_items", "interest_auc_heldout_items",
+    "ranking_kendall_heldout_items",
 )  # fmt: skip
 """Every alignment metric, in the order in which tables show them."""
+
+LESS_IS_BETTER = frozenset({"interest_calibration_error", "history_hallucination"})
+"""Of the metrics; of all others more is."""
 
 
 def alignment_metrics(
@@ -201,6 +217,15 @@ def alignment_metrics(
         for name, own in judged_answers(records, values).items()
     }
     answers = paired_answers(records, values)
+    if histories := [(records[a.index], a.value) for a in answers if a.task == "history"]:
+        found["history_hallucination"] = bootstrap_mean(
+            [
+                metrics.history_hallucination(_ids(said), record.label["parts"])
+                for record, said in histories
+            ],
+            [_cluster(record) for record, _ in histories],
+            seed=seed,
+        )
     for suffix, own in _apart(records, answers):
         by_score = _interest_by_score(records, own, seed)
         found |= {f"{name}{suffix}": figure for name, figure in by_score.items()}
@@ -230,14 +255,31 @@ def judged_answers(
     return {name: found[name] for name in METRICS if name in found}
 
 
+def worths(records: Sequence[Record], values: Sequence[AnswerValue]) -> list[float | None]:
+    """What each answer is worth: rank-biased overlap of a retrieval's first five, Kendall's tau of
+    a ranking, recall of a history, and of judgements and names 1 if they are right, else 0. None
+    where the target has said nothing to compare with.
+
+    Raises:
+        RecordError: the numbers differ, or a value does not fit its task.
+    """
+    return [
+        None
+        if answer.task not in _WORTH or DECILE in record.label
+        else _JUDGES[_WORTH[answer.task]][1](record, answer.value)
+        for record, answer in zip(records, paired_answers(records, values), strict=True)
+    ]
+
+
 def _apart(records: Sequence[Record], answers: Sequence[Answer]) -> list[tuple[str, list[Answer]]]:
     """Answers to usual questions, and those about outcomes kept out of training, with what is
-    behind the names of their metrics."""
-    of_heldout = [bool(record.label.get(HELDOUT)) for record in records]
+    behind the names of their metrics. Judgements without a right answer are neither."""
+    labels = [records[answer.index].label for answer in answers]
     return [
-        ("", [a for a in answers if not of_heldout[a.index]]),
-        ("_heldout_items", [a for a in answers if of_heldout[a.index]]),
-    ]
+        (suffix, [a for a, label in zip(answers, labels, strict=True)
+                  if DECILE not in label and bool(label.get(HELDOUT)) == of_heldout])
+        for suffix, of_heldout in (("", False), ("_heldout_items", True))
+    ]  # fmt: skip
 
 
 def _interest_by_score(

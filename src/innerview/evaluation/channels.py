@@ -9,7 +9,6 @@ Axes: L parts of a pair's cases, d width of the target's vectors.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from innerview.alignment.records import Record
 from innerview.alignment.tasks import Asker, Context
 from innerview.evaluation.answers import AnswerValue
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
+from innerview.evaluation.metrics import log_odds
 from innerview.targets.protocol import Case, FloatArray, Target, top_outcomes
 
-__all__ = ["CHANGES", "Answerer", "Replacing", "channel_shifts", "log_odds"]
+__all__ = ["CHANGES", "Answerer", "Replacing", "channel_shifts"]
 
 CHANGES: tuple[str, ...] = (
     "vectors_swapped", "text_swapped", "both_swapped", "vectors_zero", "vectors_random",
@@ -32,8 +32,6 @@ CHANGES: tuple[str, ...] = (
 """What is done to a prompt; ``both_swapped``, another case altogether, is the ceiling."""
 
 _TOP = 5
-_SUREST = 34.0
-"""Nats; a probability in float64 tells no more certain odds from certainty."""
 
 Answerer = Callable[[Sequence[Record]], Sequence[AnswerValue]]
 """Gives probabilities of yes to interest records."""
@@ -128,7 +126,7 @@ def channel_shifts(
                 cases={words.parts: vectors.case},
                 parts=dict(zip(words.parts, vectors.parts, strict=True)),
             ):
-                odds = [log_odds(value) for value in answer(records)]
+                odds = [log_odds(_probability(value)) for value in answer(records)]
             k = len(pair.other_top)
             found[name].append(float(np.mean(odds[:k]) - np.mean(odds[k:])))
     if not pairs:
@@ -198,9 +196,6 @@ def _turned(vectors: FloatArray, rng: np.random.Generator) -> FloatArray:
     return turned.astype(np.float32)
 
 
-def log_odds(value: AnswerValue) -> float:
-    """Of a probability; in nats, and finite."""
+def _probability(value: AnswerValue) -> float:
     assert isinstance(value, float)
-    if value in (0.0, 1.0):
-        return math.copysign(_SUREST, value - 0.5)
-    return min(_SUREST, max(-_SUREST, math.log(value / (1.0 - value))))
+    return value

@@ -24,9 +24,9 @@ import numpy.typing as npt
 from innerview.alignment.labels import case_seed
 from innerview.alignment.records import Record, Text
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
-from innerview.evaluation.channels import log_odds
 from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
+from innerview.evaluation.metrics import log_odds
 from innerview.evaluation.simulatability import FEWEST_CASES, folds_of, masked, of_other_cases
 from innerview.targets.protocol import Target, blocked_rows
 

@@ -8,6 +8,7 @@ Axes: N answers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -18,6 +19,7 @@ from scipy.stats import rankdata
 __all__ = [
     "REFERENCE_GAINS",
     "auc",
+    "history_hallucination",
     "history_order_recall",
     "history_precision",
     "history_recall",
@@ -25,6 +27,7 @@ __all__ = [
     "interest_correct",
     "kendall_tau",
     "linear_gains",
+    "log_odds",
     "overlap",
     "rank_biased_overlap",
     "ranking_ndcg",
@@ -35,6 +38,9 @@ __all__ = [
 
 REFERENCE_GAINS = (1000.0, 100.0, 10.0, 1.0)
 """Gains of the target's first four in the reference; all later ones gain nothing."""
+
+_SUREST = 34.0
+"""Nats."""
 
 
 def hit(answers: Sequence[str], truth: str, *, k: int = 5) -> float:
@@ -118,6 +124,13 @@ def interest_correct(probability: float, liked: bool) -> float:
     return float((probability >= 0.5) == liked)
 
 
+def log_odds(probability: float) -> float:
+    """In nats; certainty counts as the most certain odds that float64 tells from it."""
+    if probability in (0.0, 1.0):
+        return math.copysign(_SUREST, probability - 0.5)
+    return min(_SUREST, max(-_SUREST, math.log(probability / (1.0 - probability))))
+
+
 def auc(scores: npt.ArrayLike, liked: npt.ArrayLike) -> float:
     """Chance that a liked outcome scores above a disliked one; ties count half.
 
@@ -163,6 +176,13 @@ def history_precision(answers: Sequence[str], truth: Sequence[str]) -> float:
     """Share of the distinct named parts that are true; 0 where none was named."""
     named = set(answers)
     return len(named & set(truth)) / len(named) if named else 0.0
+
+
+def history_hallucination(answers: Sequence[str], truth: Sequence[str]) -> float:
+    """Share of what was named, each time it was, that is no part of the case: made up. 0 where
+    nothing was named. Answers are ids, so whatever was named is at least in the catalogue."""
+    true = set(truth)
+    return sum(a not in true for a in answers) / len(answers) if answers else 0.0
 
 
 def reference_history_coverage(answers: Sequence[str], truth: Sequence[str]) -> float:

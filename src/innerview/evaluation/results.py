@@ -6,7 +6,7 @@ Knows names and figures, and nothing of how they were come by.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, Union
 
@@ -14,15 +14,16 @@ import polars as pl
 
 from innerview.alignment.records import Record
 from innerview.errors import RunError
-from innerview.evaluation.answers import AnswerValue, paired_answers
+from innerview.evaluation.answers import AnswerValue, paired_answers, worths
 from innerview.evaluation.bootstrap import Figure
 from innerview.files import write_whole
 
 __all__ = ["MetricTree", "read_metrics", "write_metrics", "write_predictions"]
 
 MetricTree: TypeAlias = Mapping[str, Union[Figure, "MetricTree"]]
-"""Figures under names: ``alignment.<form>.<metric>``, ``differences.<other>.<metric>`` and
-``fidelity.<method>.<metric>``."""
+"""Figures under names: ``alignment.<form>.<metric>``, ``differences.<other>.<metric>``,
+``fidelity.<method>.<metric>``, ``deciles.<form>.<measure>.<tenth>`` and
+``calibration.<form>.<bin>.<measure>``."""
 
 _FIGURE = frozenset({"value", "low", "high", "n"})
 
@@ -65,12 +66,23 @@ def read_metrics(path: Path | str) -> dict[str, Any]:
     return {name: branch if name == "meta" else _from_wire(branch) for name, branch in wire.items()}
 
 
+_PREDICTION: Mapping[str, Any] = {
+    **dict.fromkeys(("case_id", "task", "form", "method"), pl.String),
+    "asked": pl.List(pl.String),
+    **dict.fromkeys(("label", "value"), pl.String),
+    "worth": pl.Float64,
+}
+
+
 def write_predictions(
     path: Path | str, answered: Mapping[str, tuple[Sequence[Record], Sequence[AnswerValue]]]
 ) -> None:
     """Write every answer of every method beside the target's, one row per record and method.
 
-    Columns, all String: ``case_id, task, form, method, label, value``; the last two are JSON.
+    Columns: ``case_id`` (empty where a question has no case), ``task``, ``form``, ``method``;
+    ``asked``, ids of the outcomes that the question names; ``label``, what the target said, and
+    ``value``, what the method said, as JSON; ``worth``, see ``answers.worths``, null where the
+    target has said nothing to compare with. All others are strings.
 
     Args:
         path: of the Parquet file; its folder is made.
@@ -79,19 +91,33 @@ def write_predictions(
     Raises:
         RecordError: a method's answers do not fit its records.
     """
-    rows: dict[str, list[str]] = {
-        name: [] for name in ("case_id", "task", "form", "method", "label", "value")
-    }
-    for method, (records, values) in answered.items():
-        for record, answer in zip(records, paired_answers(records, values), strict=True):
-            rows["case_id"].append(answer.case_id)
-            rows["task"].append(answer.task)
-            rows["form"].append(answer.form)
-            rows["method"].append(method)
-            rows["label"].append(json.dumps(dict(record.label), ensure_ascii=False))
-            rows["value"].append(json.dumps(answer.value, ensure_ascii=False))
-    frame = pl.DataFrame(rows, schema=dict.fromkeys(rows, pl.String))
+    # A frame holds a method's rows in a fraction of what they take as Python's own.
+    frame = pl.concat(
+        [
+            pl.DataFrame(_rows(method, records, values), schema=_PREDICTION, orient="row")
+            for method, (records, values) in answered.items()
+        ]
+        or [pl.DataFrame(schema=_PREDICTION)]
+    )
     write_whole(path, lambda beside: frame.write_parquet(beside, compression="zstd"))
+
+
+def _rows(
+    method: str, records: Sequence[Record], values: Sequence[AnswerValue]
+) -> Iterator[tuple[object, ...]]:
+    answers = paired_answers(records, values)
+    for record, answer, worth in zip(records, answers, worths(records, values), strict=True):
+        outcome = record.label.get("outcome")
+        yield (
+            answer.case_id,
+            answer.task,
+            answer.form,
+            method,
+            list(record.label.get("shown", () if outcome is None else (outcome,))),
+            json.dumps(dict(record.label), ensure_ascii=False),
+            json.dumps(answer.value, ensure_ascii=False),
+            worth,
+        )
 
 
 def _to_wire(tree: MetricTree) -> dict[str, Any]:

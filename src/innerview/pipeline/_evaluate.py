@@ -9,13 +9,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from innerview.alignment.records import FORMS, Record, iter_records, read_records
+from innerview.alignment.mixture import decile_records
+from innerview.alignment.records import (
+    DECILE,
+    FORMS,
+    HELDOUT,
+    Record,
+    iter_records,
+    read_records,
+)
 from innerview.evaluation._tables import FLOORS
 from innerview.evaluation.answers import alignment_metrics
 from innerview.evaluation.baselines import constant_answers, popularity_answers, random_answers
 from innerview.evaluation.channels import channel_shifts
 from innerview.evaluation.differences import paired_differences
 from innerview.evaluation.in_context import IN_CONTEXT_TASKS, solved_examples
+from innerview.evaluation.interest import calibration_bins, decile_figures
 from innerview.evaluation.results import MetricTree, write_metrics, write_predictions
 from innerview.pipeline._align import TrainingGroups
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
@@ -31,6 +40,7 @@ Answered = dict[str, tuple[list[Record], list[Any]]]
 
 _OF_VECTORS = ("history", "item_title")
 _SHARD = 10
+_DECILE_CASES = 100
 _BASE_CASES = 50
 """Cases that the base model is asked about, before training: it names by beam search, at several
 times the surrogate's cost, and is far from every rival."""
@@ -64,13 +74,14 @@ def evaluate(
     target = load_bundle(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
     asked = {"unaligned": unaligned, "distilled": distilled, "channels": channels}
-    made_from = digest([target.fingerprint, surrogate.fingerprint, asked, seed, 5])
+    made_from = digest([target.fingerprint, surrogate.fingerprint, asked, seed, 6])
     path = run / "report" / "metrics.json"
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))
         return path
     began = time.monotonic()
     test = read_records(run / "records" / "test.parquet")
+    test += _over_the_ranking(target, test, seed=seed)
     train = run / "records" / "train" / "records.parquet"
     records, values = _own_answers(surrogate, test, say, max_seconds)
     answered = _by_form(records, values)
@@ -89,6 +100,8 @@ def evaluate(
     }
     if "hybrid" in answered:
         tree["differences"] = paired_differences(_rivals(answered), of="hybrid", seed=seed)
+    tree["deciles"] = _by_decile(answered, seed=seed)
+    tree["calibration"] = _calibration(answered, seed=seed)
     if channels and (shifts := _channels(surrogate, target, records, say, seed=seed)):
         tree["channels"] = shifts
     meta = {
@@ -101,10 +114,48 @@ def evaluate(
         "seconds": round(time.monotonic() - began, 1),
         "n_cases": len({r.case_id for r in records if r.case_id}),
     }
-    write_metrics(path, tree, meta=meta)
+    # Whoever finds metrics of this surrogate finds its answers too.
     write_predictions(run / "report" / "predictions.parquet", answered)
+    write_metrics(path, tree, meta=meta)
     finish(run / "report", made_from)
     return path
+
+
+def _over_the_ranking(target: Target, test: Sequence[Record], *, seed: int) -> list[Record]:
+    """Judgements of outcomes from all over the target's ranking, of the first cases, in all forms
+    that are tested."""
+    found: list[Record] = []
+    for form in FORMS:
+        asked = {
+            r.case_id: Case(r.case_id, r.parts[: r.visible])
+            for r in test
+            if r.task == "retrieval" and r.form == form
+        }
+        found += decile_records(target, list(asked.values())[:_DECILE_CASES], form, seed=seed)
+    return found
+
+
+def _by_decile(answered: Answered, *, seed: int) -> MetricTree:
+    found: dict[str, MetricTree] = {}
+    for name, (records, values) in answered.items():
+        asked = [(r, v) for r, v in zip(records, values, strict=True) if DECILE in r.label]
+        if asked:
+            found[name] = decile_figures(*zip(*asked, strict=True), seed=seed)
+    return found
+
+
+def _calibration(answered: Answered, *, seed: int) -> MetricTree:
+    """Of the surrogate, over the ordinary judgements."""
+    found: dict[str, MetricTree] = {}
+    for form in FORMS:
+        asked = [
+            (r, v)
+            for r, v in zip(*answered.get(form, ([], [])), strict=True)
+            if r.task == "interest" and not {DECILE, HELDOUT} & r.label.keys()
+        ]
+        if asked:
+            found[form] = calibration_bins(*zip(*asked, strict=True), seed=seed)
+    return found
 
 
 def _rivals(answered: Answered) -> Answered:
@@ -159,7 +210,8 @@ def _of_the_base(
     from innerview.surrogate.base import load_base
     from innerview.surrogate.surrogate import Surrogate
 
-    asked = [r for shard in _shards(asked)[: _BASE_CASES // _SHARD] for r in shard]
+    usual = [r for r in asked if DECILE not in r.label]
+    asked = [r for shard in _shards(usual)[: _BASE_CASES // _SHARD] for r in shard]
     say(Event("evaluate", f"{len(asked)} questions to the unaligned base model"))
     base = Surrogate(load_base(surrogate.base.name), surrogate.target, seed=seed)
     shape = surrogate.manifest["projectors"] or {}
