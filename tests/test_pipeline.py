@@ -197,6 +197,9 @@ def test_everyone_is_asked_and_the_channels_are_measured(tiny_run: Path) -> None
     report(tiny_run, said.append)
     page = (tiny_run / "report" / "index.html").read_text(encoding="utf-8")
     assert all(f">{method.replace('_', ' ')}<small>" in page for method in METHODS)
+    assert page.count('<figure class="ev-chart">') == 3 and 'id="agreement"' in page
+    made = {path.name for path in (tiny_run / "report" / "tables").iterdir()}
+    assert {"alignment.csv", "deciles.md", "calibration.tex", "agreement.csv"} <= made
     few = read_metrics(
         evaluate(tiny_run, said.append, unaligned=False, distilled=False, channels=False)
     )

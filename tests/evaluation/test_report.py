@@ -8,19 +8,22 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 
+from innerview.evaluation._charts import calibration_chart, decile_charts
 from innerview.evaluation._counts import verdict_groups
 from innerview.evaluation._tables import (
     METHODS,
     alignment_table,
+    calibration_table,
     channel_table,
+    decile_table,
     difference_table,
     fidelity_table,
     methods_shown,
 )
+from innerview.evaluation.agreement import CaseAgreement
 from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.report import Findings, render_report, report_sheets, write_report
 from innerview.evaluation.sheets import FORMATS
@@ -76,6 +79,22 @@ def page(**changes: Any) -> str:
     return render_report(Findings(**(given | changes)), max_cards=max_cards)
 
 
+def tenths(*values: float) -> dict[str, Figure]:
+    return {str(at): Figure(v, v - 0.1, v, 9) for at, v in enumerate(values, start=1)}
+
+
+OVER_THE_RANKING = {
+    "deciles": {
+        "behavior": {"yes": tenths(1.0, 0.5), "order": tenths(0.9, 0.8), "log_odds": tenths(3)},
+        "popularity": {"yes": tenths(1.0), "order": tenths(0.6, 0.5), "log_odds": tenths(3)},
+    },
+    "calibration": {
+        "behavior": {
+            "1": {"probability": Figure(0.05, 0, 0.1, 9), "liked": Figure(0.0, 0, 0, 9)},
+            "10": {"probability": Figure(0.95, 0.9, 1, 9), "liked": Figure(1.0, 1, 1, 9)},
+        }
+    },
+}
 METRICS = {
     "alignment": {
         "hybrid": {"retrieval_hr5": Figure(0.811, 0.78, 0.84, 500)},
@@ -85,6 +104,9 @@ METRICS = {
     "fidelity": {"grounded": {"necessity_skill": Figure(-0.02, -0.05, 0.01, 50)}},
     "meta": {"seed": 0},
 }
+
+
+VOID = ("meta", "input", "br", "rect", "polyline", "polygon", "circle")
 
 
 class Reader(HTMLParser):
@@ -99,11 +121,11 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "input", "rect", "br"):
+        if tag not in VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag != "rect":
+        if tag not in VOID:
             assert self.open.pop() == tag
 
 
@@ -165,6 +187,44 @@ def test_page_shows_channels_where_they_were_measured() -> None:
     text = page(metrics=METRICS | {"channels": told})
     Reader(text)
     assert 'id="channels"' in text and "titles, for the other case&#39;s" in text
+
+
+def test_page_draws_curves_over_the_ranking_and_of_calibration() -> None:
+    assert 'id="deciles"' not in page() and 'id="calibration"' not in page()
+    yes, order = decile_charts(OVER_THE_RANKING)
+    assert [curve.name for curve in yes.curves] == ["behavior"]
+    assert yes.curves[0].line == "15,0 45,90"
+    assert yes.curves[0].band == "15,0 45,90 45,108 15,18", "up along the one end, back the other"
+    assert [(curve.name, bool(curve.band)) for curve in order.curves] == [
+        ("behavior", True),
+        ("popularity", False),
+    ]
+    chart = calibration_chart(OVER_THE_RANKING)
+    assert chart and chart.curves[0].line == "15,180 285,0"
+    headings, rows = decile_table(OVER_THE_RANKING)
+    assert headings == ["behavior, says yes", "behavior, in order", "popularity, in order"]
+    assert [row.label for row in rows] == [str(n) for n in range(1, 11)]
+    assert [cell.value if cell else None for cell in rows[1].cells] == ["0.500", "0.800", "0.500"]
+    headings, rows = calibration_table(OVER_THE_RANKING)
+    assert headings == ["behavior, probability", "behavior, liked"]
+    assert [row.label for row in rows if row.cells[0]] == ["0 to 0.1", "0.9 to 1"]
+    text = page(metrics=METRICS | OVER_THE_RANKING)
+    Reader(text)
+    assert text.count('<figure class="ev-chart">') == 3
+    assert decile_charts({}) == [] and calibration_chart({}) is None
+    assert decile_table({}) == ([], []) == calibration_table({})
+
+
+def test_page_lists_the_cases_of_least_and_most_agreement() -> None:
+    assert 'id="agreement"' not in page()
+    told = [CaseAgreement(f"c{n}", n / 20, {"retrieval": n / 20}) for n in range(20)]
+    text = page(agreements=told)
+    Reader(text)
+    least = text[text.index("Least agreement") : text.index("Most agreement")]
+    most = text[text.index("Most agreement") : text.index('download="agreement.csv"')]
+    assert re.findall(r"\bc\d+", least.replace("#case-1", "")) == [f"c{n}" for n in range(8)]
+    assert re.findall(r"\bc\d+", most) == [f"c{n}" for n in range(19, 11, -1)]
+    assert '<a href="#case-1">c1</a>' in least, "it is explained on the page"
 
 
 def test_page_shows_the_target_the_figures_and_every_case() -> None:
@@ -252,7 +312,9 @@ def test_every_table_can_be_taken_away_from_the_page_itself() -> None:
         explanations=[explanation(title="=1+1")], metrics=METRICS, target_report=REPORT
     )
     links = {
-        str(attributes["download"]): unquote(str(attributes["href"]).partition(",")[2])
+        str(attributes["download"]): base64.b64decode(
+            str(attributes["href"]).partition("base64,")[2]
+        ).decode()
         for tag, attributes in Reader(render_report(findings)).tags
         if "download" in attributes
     }

@@ -11,7 +11,9 @@ __all__ = ["show_comparison", "show_fidelity", "show_overview", "show_run"]
 
 _FILES = {
     "report": "report/index.html",
+    "tables": "report/tables",
     "metrics": "report/metrics.json",
+    "predictions": "report/predictions.parquet",
     "explanations": "explanations",
     "surrogate": "surrogate",
     "target": "target",

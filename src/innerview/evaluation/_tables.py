@@ -8,6 +8,7 @@ from typing import Any
 
 from innerview.evaluation.answers import LESS_IS_BETTER, METRICS
 from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.interest import BINS
 from innerview.evaluation.sheets import Sheet, three_decimals, told_p
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "Cell",
     "Row",
     "alignment_table",
+    "calibration_table",
     "channel_table",
+    "decile_table",
     "difference_table",
     "fidelity_table",
     "methods_shown",
@@ -79,6 +82,8 @@ _CHANGES: Mapping[str, str] = {
     "vectors_zero": "vectors, for zeros",
     "vectors_random": "vectors, for random ones",
 }
+
+_MEASURED: Mapping[str, str] = {"yes": "says yes", "order": "in order"}
 
 FIDELITY_METRICS: Mapping[str, str] = {
     "necessity_skill": "necessity",
@@ -160,7 +165,7 @@ def fidelity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     names = [n for n in FIDELITY_METRICS if any(n in branch for branch in branches.values())]
     rows = [
         Row(
-            method.replace("_", " "),
+            _spaced(method),
             method,
             tuple(_cell(branch.get(name)) for name in names),
         )
@@ -180,6 +185,43 @@ def channel_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     return list(_CHANNEL_METRICS), rows
 
 
+def decile_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings, and one row per tenth of the target's ranking: how often each form says yes, and
+    how far everybody's judgements are in order."""
+    branches: Mapping[str, Mapping[str, Any]] = metrics.get("deciles", {})
+    shown = [
+        *((name, "yes") for name in FORM_NAMES if name in branches),
+        *((name, "order") for name in METHODS if name in branches),
+    ]
+    rows = [
+        Row(
+            str(tenth),
+            str(tenth),
+            tuple(_cell(branches[name][measure].get(str(tenth))) for name, measure in shown),
+        )
+        for tenth in (range(1, 11) if shown else ())
+    ]
+    return [f"{_spaced(name)}, {_MEASURED[measure]}" for name, measure in shown], rows
+
+
+def calibration_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings, and one row per bin of probabilities: their mean, and the share that the target
+    likes, by form."""
+    branches: Mapping[str, Mapping[str, Any]] = metrics.get("calibration", {})
+    shown = [
+        (form, name) for form in FORM_NAMES if form in branches for name in ("probability", "liked")
+    ]
+    rows = [
+        Row(
+            f"{(number - 1) / BINS:g} to {number / BINS:g}",
+            str(number),
+            tuple(_cell(branches[form].get(str(number), {}).get(name)) for form, name in shown),
+        )
+        for number in (range(1, BINS + 1) if shown else ())
+    ]
+    return [f"{form}, {name}" for form, name in shown], rows
+
+
 def sheet_of(name: str, corner: str, headings: Iterable[str], rows: Sequence[Row]) -> Sheet:
     """The same table for files; the corner heads the labels."""
     return Sheet(
@@ -187,6 +229,10 @@ def sheet_of(name: str, corner: str, headings: Iterable[str], rows: Sequence[Row
         (corner, *headings),
         tuple((row.label, *(cell.figure if cell else None for cell in row.cells)) for row in rows),
     )
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _cells(

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from innerview.evaluation._charts import calibration_chart, decile_charts
 from innerview.evaluation._counts import (
     driver_sheets,
     driver_tables,
@@ -31,13 +31,16 @@ from innerview.evaluation._tables import (
     FLOORS,
     FORM_NAMES,
     alignment_table,
+    calibration_table,
     channel_table,
+    decile_table,
     difference_table,
     fidelity_table,
     methods_shown,
     sheet_of,
 )
-from innerview.evaluation.sheets import FORMATS, Sheet, write_sheets
+from innerview.evaluation.agreement import AGREEMENT_TASKS, CaseAgreement
+from innerview.evaluation.sheets import FORMATS, Sheet, three_decimals, write_sheets
 from innerview.evaluation.showing import MayShow, Showing, can_show
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.page import card_view, template_loader
@@ -47,7 +50,13 @@ from innerview.targets.check import CONSTANT_LIMIT
 __all__ = ["Findings", "render_report", "report_sheets", "write_report"]
 
 _MAX_CARDS = 200
-_MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv", "md": "text/markdown", "tex": "text/x-tex"}
+_EXTREMES = 8
+"""Cases with the least and with the most agreement, of each."""
+_MEDIA_TYPES: Mapping[str, str] = {
+    "csv": "text/csv;charset=utf-8",
+    "md": "text/markdown;charset=utf-8",
+    "tex": "text/x-tex;charset=utf-8",
+}
 _ANSWERS: Mapping[MayShow, str] = {"yes": "Yes", "no": "No", "unknown": "Not known"}
 
 _RIVALS: Mapping[str, str] = {
@@ -68,6 +77,7 @@ class Findings:
             with ``hr10`` and ``ndcg10``; ``distinct_first``, ``constant_hr5``, ``n_test``.
         provenance: what was explained by what; ``target`` names the target.
         overview: the wire form of ``Overview``.
+        agreements: with the surrogate's answers about each case, worst first.
         notes: remarks on this run, a sentence each.
     """
 
@@ -76,6 +86,7 @@ class Findings:
     target_report: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     overview: Mapping[str, Any] = field(default_factory=dict)
+    agreements: Sequence[CaseAgreement] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -92,6 +103,20 @@ class _Score:
     hr10: str
     ndcg10: str
     width: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """One line of the cases by agreement.
+
+    Attributes:
+        anchor: of its card, if it has one.
+        worth: over all, and by task.
+    """
+
+    case_id: str
+    anchor: str | None
+    worth: tuple[str | None, ...]
 
 
 def write_report(path: Path | str, findings: Findings, *, max_cards: int = _MAX_CARDS) -> None:
@@ -135,6 +160,12 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         forms=FORM_NAMES,
         floors=FLOORS,
         alignment=alignment_table(metrics),
+        deciles=decile_table(metrics),
+        decile_charts=decile_charts(metrics),
+        calibration=calibration_table(metrics),
+        calibration_chart=calibration_chart(metrics),
+        agreements=_agreements(findings.agreements, shown),
+        tasks=AGREEMENT_TASKS,
         n_asked=metrics.get("meta", {}).get("n_cases"),
         difference_headings=difference_headings,
         differences=differences,
@@ -160,6 +191,9 @@ def report_sheets(findings: Findings) -> list[Sheet]:
         _showing_sheet(findings.showing),
         _score_sheet(findings.target_report),
         sheet_of("alignment", "agreement with the target", *alignment),
+        sheet_of("deciles", "tenth of the ranking, 1 the best", *decile_table(metrics)),
+        sheet_of("calibration", "probability of yes", *calibration_table(metrics)),
+        _agreement_sheet(findings.agreements),
         sheet_of("differences", "hybrid, less", *difference_table(metrics)),
         sheet_of("channels", "exchanged", *channel_table(metrics)),
         sheet_of("fidelity", "explanations by", *fidelity_table(metrics)),
@@ -212,13 +246,28 @@ def _case_sheet(explanations: Sequence[Explanation]) -> Sheet:
     )
 
 
+def _agreement_sheet(agreements: Sequence[CaseAgreement]) -> Sheet:
+    return Sheet(
+        "agreement",
+        ("case", "agreement", *AGREEMENT_TASKS),
+        tuple(
+            (one.case_id, one.agreement, *(one.by_task.get(task) for task in AGREEMENT_TASKS))
+            for one in agreements
+        ),
+    )
+
+
 def _links(sheet: Sheet) -> list[tuple[str, str, str]]:
     """Ending, file name, and the file itself as an address that asks nobody."""
     return [
-        (ending, f"{sheet.name}.{ending}", f"data:{media};charset=utf-8,{quote(text(sheet))}")
-        for ending, text in FORMATS.items()
-        for media in [_MEDIA_TYPES[ending]]
+        (ending, f"{sheet.name}.{ending}", f"data:{_MEDIA_TYPES[ending]};base64,{_base64(text)}")
+        for ending, form in FORMATS.items()
+        for text in [form(sheet)]
     ]
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 @cache
@@ -287,6 +336,37 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
     return warnings
 
 
+def _agreements(
+    agreements: Sequence[CaseAgreement], shown: Sequence[Explanation]
+) -> list[tuple[str, list[_Agreement]]]:
+    """The cases with the least and with the most agreement; none is in both."""
+    anchors = {one.case_id: _anchor(number) for number, one in enumerate(shown, start=1)}
+    n = min(_EXTREMES, len(agreements) // 2)
+    best_first = sorted(agreements, key=lambda one: (-one.agreement, one.case_id))
+    return [
+        (
+            says,
+            [
+                _Agreement(
+                    one.case_id,
+                    anchors.get(one.case_id),
+                    tuple(
+                        None if worth is None else three_decimals(worth)
+                        for worth in (one.agreement, *map(one.by_task.get, AGREEMENT_TASKS))
+                    ),
+                )
+                for one in own
+            ],
+        )
+        for says, own in (("Least", agreements[:n]), ("Most", best_first[:n]))
+        if own
+    ]
+
+
+def _anchor(number: int) -> str:
+    return f"case-{number}"
+
+
 def _case(number: int, one: Explanation) -> dict[str, Any]:
     """One case: its card, its entry in the list, and what the filter looks at."""
     view = card_view(one)
@@ -296,7 +376,7 @@ def _case(number: int, one: Explanation) -> dict[str, Any]:
     reasons = {answer.reason_verdict for answer in one.answers.values()} - {None}
     words = [one.case_id, one.outcome_id, *(one.title(i) for i in (one.outcome_id, *one.parts))]
     return {
-        "anchor": f"case-{number}",
+        "anchor": _anchor(number),
         "card": view,
         "case_id": one.case_id,
         "outcome": view["outcome"],

@@ -51,8 +51,8 @@ _SINGLES = Thresholds(max_set=1, max_groups=0)
 class _FooledError(RunError):
     """Controls show skill, so the measure can be fooled."""
 
-    def __init__(self, controls: Sequence[str]) -> None:
-        super().__init__(f"no figure can be believed: {'; '.join(controls)}")
+    def __init__(self, told: str, controls: Sequence[str] = ()) -> None:
+        super().__init__(told)
         self.controls = list(controls)
 
 
@@ -365,7 +365,7 @@ def _figures(
     names = [case.case_id for case, _ in pairs]
     figures = skills(effects, names, floor="random", ceiling="leave_one_out", seed=seed)
     if wrong := failed_controls(figures):
-        raise _FooledError(wrong)
+        raise _FooledError(f"no figure can be believed: {'; '.join(wrong)}", wrong)
     truth = found.claims.get("grounded", [])
     return {
         name: {**own, **claim_figures(found.claims[name], truth, names, seed=seed)}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innerview.alignment.cases import read_cases
+from innerview.alignment.records import FORMS
 from innerview.errors import RunError
+from innerview.evaluation.agreement import CaseAgreement, case_agreements
 from innerview.evaluation.report import Findings, write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
@@ -110,6 +112,13 @@ def _figures(run: Path, name: str, target: Target) -> tuple[dict[str, Any], list
     return {}, [f"{name} is left out: it was measured of another target or surrogate."]
 
 
+def _agreements(run: Path, metrics: Mapping[str, Any]) -> list[CaseAgreement]:
+    """By case, of the form that knows most; nothing without the answers that were measured."""
+    path = run / "report" / "predictions.parquet"
+    asked = [form for form in FORMS if form in metrics.get("deciles", {})]
+    return case_agreements(path, asked[-1]) if asked and path.exists() else []
+
+
 def report(run: Path, say: Say) -> Path:
     """Write ``report/index.html`` from whatever the run folder has."""
     target = load_bundle(run / "target")
@@ -137,6 +146,7 @@ def report(run: Path, say: Say) -> Path:
     findings = Findings(
         explanations=explanations,
         metrics=metrics,
+        agreements=_agreements(run, metrics),
         overview=overview_of(run / "report" / "overview.json", target),
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,

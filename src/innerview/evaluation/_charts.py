@@ -1,0 +1,129 @@
+"""The report's curves with their bands, as plain geometry for small drawings; no markup.
+
+A chart is a box of 300 by 180 units with its origin at the upper left. Nothing needs a plotting
+library, so the page always has its pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from innerview.alignment.records import FORMS
+from innerview.evaluation._tables import FORM_NAMES, METHODS
+from innerview.evaluation.bootstrap import Figure
+
+__all__ = ["Chart", "Curve", "calibration_chart", "decile_charts"]
+
+WIDTH, HEIGHT = 300, 180
+_RIVALS = ("distilled", "popularity")
+"""Drawn beside the surrogate, without bands."""
+
+Points = Sequence[tuple[float, Figure]]
+"""Where, from 0 to 1, and a share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line through figures and the band of their intervals.
+
+    Attributes:
+        name: whose.
+        line, band: as SVG writes points; no band is "".
+        dots: of the figures, in units.
+    """
+
+    name: str
+    label: str
+    line: str
+    band: str
+    dots: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Curves in one box; both axes go from 0 to 1.
+
+    Attributes:
+        says: what is to be seen, for who does not see it.
+        x_ticks: place in units, and label.
+        reference: the line of chance, or of the truth, as SVG writes points.
+        zones: place and width in units, and label, of stretches that are marked.
+    """
+
+    says: str
+    x_label: str
+    y_label: str
+    x_ticks: tuple[tuple[float, str], ...]
+    reference: str
+    curves: tuple[Curve, ...]
+    zones: tuple[tuple[float, float, str], ...] = ()
+
+
+def decile_charts(metrics: Mapping[str, Any]) -> list[Chart]:
+    """How often yes is said, and how far outcomes are in order, by tenth of the ranking."""
+    found: Mapping[str, Any] = metrics.get("deciles", {})
+    forms = [form for form in FORMS if form in found]
+    if not forms:
+        return []
+    said = [_curve(form, _by_tenth(found[form]["yes"])) for form in forms]
+    ordered = [
+        _curve(name, _by_tenth(found[name]["order"]), with_band=name in forms)
+        for name in (*forms, *_RIVALS)
+        if name in found
+    ]
+    ticks = tuple((round(_middle(n) * WIDTH, 2), str(n)) for n in range(1, 11))
+    axis, unasked = "tenth of the target's ranking", (0.2 * WIDTH, 0.3 * WIDTH, "else not asked")
+    chance = _written([(0, HEIGHT / 2), (WIDTH, HEIGHT / 2)])
+    yes = Chart(
+        "Share of yes by tenth of the target's ranking, from best to worst.",
+        axis, "share of yes", ticks, "", tuple(said), (unasked,),
+    )  # fmt: skip
+    order = Chart(
+        "Share of pairs in the target's order by tenth of its ranking.",
+        axis, "pairs in order", ticks, chance, tuple(ordered),
+    )  # fmt: skip
+    return [yes, order]
+
+
+def calibration_chart(metrics: Mapping[str, Any]) -> Chart | None:
+    """What share of outcomes the target likes, by the probability that the surrogate gives them."""
+    found: Mapping[str, Any] = metrics.get("calibration", {})
+    drawn = [
+        _curve(form, [(own["probability"].value, own["liked"]) for own in found[form].values()])
+        for form in FORMS
+        if form in found
+    ]
+    if not drawn:
+        return None
+    ticks = tuple((tenth / 10 * WIDTH, f"{tenth / 10:g}") for tenth in range(0, 11, 2))
+    return Chart(
+        "Share that the target likes by the surrogate's probability of yes.",
+        "probability of yes", "share that the target likes", ticks,
+        _written([(0, HEIGHT), (WIDTH, 0)]), tuple(drawn),
+    )  # fmt: skip
+
+
+def _middle(tenth: int) -> float:
+    return (tenth - 0.5) / 10
+
+
+def _by_tenth(figures: Mapping[str, Figure]) -> list[tuple[float, Figure]]:
+    return [(_middle(int(tenth)), figure) for tenth, figure in figures.items()]
+
+
+def _curve(name: str, points: Points, *, with_band: bool = True) -> Curve:
+    dots = tuple(_place(x, figure.value) for x, figure in points)
+    upper = [_place(x, figure.high) for x, figure in points]
+    lower = [_place(x, figure.low) for x, figure in reversed(points)]
+    label = FORM_NAMES.get(name, METHODS[name])
+    return Curve(name, label, _written(dots), _written(upper + lower) if with_band else "", dots)
+
+
+def _place(x: float, y: float) -> tuple[float, float]:
+    return round(x * WIDTH, 2), round((1 - y) * HEIGHT, 2)
+
+
+def _written(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:g},{y:g}" for x, y in points)
