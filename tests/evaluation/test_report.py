@@ -25,7 +25,8 @@ from innerview.evaluation._tables import (
 )
 from innerview.evaluation.agreement import CaseAgreement
 from innerview.evaluation.bootstrap import Figure
-from innerview.evaluation.report import Findings, render_report, report_sheets, write_report
+from innerview.evaluation.findings import Findings, report_sheets
+from innerview.evaluation.report import render_report, write_report
 from innerview.evaluation.sheets import FORMATS
 from innerview.explanation.claims import CheckedClaim, Claim, Verdict
 from innerview.explanation.explanation import Explanation, FormAnswer
@@ -90,8 +91,9 @@ OVER_THE_RANKING = {
     },
     "calibration": {
         "behavior": {
-            "1": {"probability": Figure(0.05, 0, 0.1, 9), "liked": Figure(0.0, 0, 0, 9)},
-            "10": {"probability": Figure(0.95, 0.9, 1, 9), "liked": Figure(1.0, 1, 1, 9)},
+            "1": {"probability": Figure(0.05, 0, 0.1, 90), "liked": Figure(0.0, 0, 0, 90)},
+            "4": {"probability": Figure(0.35, 0.3, 0.4, 9), "liked": Figure(1.0, 1, 1, 9)},
+            "10": {"probability": Figure(0.95, 0.9, 1, 90), "liked": Figure(1.0, 1, 1, 90)},
         }
     },
 }
@@ -200,14 +202,14 @@ def test_page_draws_curves_over_the_ranking_and_of_calibration() -> None:
         ("popularity", False),
     ]
     chart = calibration_chart(OVER_THE_RANKING)
-    assert chart and chart.curves[0].line == "15,180 285,0"
+    assert chart and chart.curves[0].line == "15,180 285,0", "nine cases are too few to draw"
     headings, rows = decile_table(OVER_THE_RANKING)
     assert headings == ["behavior, says yes", "behavior, in order", "popularity, in order"]
     assert [row.label for row in rows] == [str(n) for n in range(1, 11)]
     assert [cell.value if cell else None for cell in rows[1].cells] == ["0.500", "0.800", "0.500"]
     headings, rows = calibration_table(OVER_THE_RANKING)
     assert headings == ["behavior, probability", "behavior, liked"]
-    assert [row.label for row in rows if row.cells[0]] == ["0 to 0.1", "0.9 to 1"]
+    assert [row.label for row in rows if row.cells[0]] == ["0 to 0.1", "0.3 to 0.4", "0.9 to 1"]
     text = page(metrics=METRICS | OVER_THE_RANKING)
     Reader(text)
     assert text.count('<figure class="ev-chart">') == 3

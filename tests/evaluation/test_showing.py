@@ -46,8 +46,8 @@ def test_each_kind_of_statement_is_ruled_on_by_its_own_figures() -> None:
         "Any figure below": "yes",
         "Texts, and claims read off the target": "yes",
         "Claims of the surrogate, replayed": "yes",
-        "Claims of the surrogate, unchecked, from titles": "no",
-        "Claims of the surrogate, unchecked, from titles and vectors": "yes",
+        "Claims of the surrogate, unchecked, from text": "no",
+        "Claims of the surrogate, unchecked, from text and vectors": "yes",
         "Text that the surrogate writes freely": "no",
         "Answers of the surrogate instead of the target's": "yes",
     }
@@ -56,9 +56,7 @@ def test_each_kind_of_statement_is_ruled_on_by_its_own_figures() -> None:
     assert "Here 1 of 1 that were tested held." in read_off
     assert "about 1,600 cases 0.999 [0.999, 1.000] held" in read_off, "short of all is not all"
     assert "Here 0 of 1" in told["Claims of the surrogate, replayed"]
-    assert (
-        "3.2 from titles, 5.0 from titles and vectors" in told["Claims of the surrogate, replayed"]
-    )
+    assert "3.2 from text, 5.0 from text and vectors" in told["Claims of the surrogate, replayed"]
     assert "best fixed list's for 0.260" in told["Answers of the surrogate instead of the target's"]
     assert not any(one.command for one in found.values())
 
@@ -122,4 +120,4 @@ def test_answers_need_to_be_right_and_better_than_a_fixed_list(
         "constant": {"retrieval_hr5": figure(floor)},
     }
     found = rulings({"alignment": alignment})["Answers of the surrogate instead of the target's"]
-    assert found.answer == answer and "from titles;" in found.because
+    assert found.answer == answer and "from text;" in found.because

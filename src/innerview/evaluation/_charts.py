@@ -20,6 +20,8 @@ WIDTH, HEIGHT = 300, 180
 _RIVALS = ("distilled", "popularity")
 """Drawn beside the surrogate, without bands."""
 
+_LEAST_DRAWN = 10
+
 Points = Sequence[tuple[float, Figure]]
 """Where, from 0 to 1, and a share."""
 
@@ -73,36 +75,57 @@ def decile_charts(metrics: Mapping[str, Any]) -> list[Chart]:
         for name in (*forms, *_RIVALS)
         if name in found
     ]
+    axis = "tenth of the target's ranking"
     ticks = tuple((round(_middle(n) * WIDTH, 2), str(n)) for n in range(1, 11))
-    axis, unasked = "tenth of the target's ranking", (0.2 * WIDTH, 0.3 * WIDTH, "else not asked")
-    chance = _written([(0, HEIGHT / 2), (WIDTH, HEIGHT / 2)])
     yes = Chart(
-        "Share of yes by tenth of the target's ranking, from best to worst.",
-        axis, "share of yes", ticks, "", tuple(said), (unasked,),
-    )  # fmt: skip
+        says="Share of yes by tenth of the target's ranking, from best to worst.",
+        x_label=axis,
+        y_label="share of yes",
+        x_ticks=ticks,
+        reference="",
+        curves=tuple(said),
+        zones=((0.2 * WIDTH, 0.3 * WIDTH, "asked nowhere else"),),
+    )
     order = Chart(
-        "Share of pairs in the target's order by tenth of its ranking.",
-        axis, "pairs in order", ticks, chance, tuple(ordered),
-    )  # fmt: skip
+        says="Share of pairs in the target's order by tenth of its ranking.",
+        x_label=axis,
+        y_label="pairs in order",
+        x_ticks=ticks,
+        reference=_written([(0, HEIGHT / 2), (WIDTH, HEIGHT / 2)]),
+        curves=tuple(ordered),
+    )
     return [yes, order]
 
 
 def calibration_chart(metrics: Mapping[str, Any]) -> Chart | None:
-    """What share of outcomes the target likes, by the probability that the surrogate gives them."""
+    """What share of outcomes the target likes, by the probability that the surrogate gives them.
+
+    Bins of fewer than ten cases are left to the table: their intervals cannot see what no case
+    showed, and would look sure.
+    """
     found: Mapping[str, Any] = metrics.get("calibration", {})
     drawn = [
-        _curve(form, [(own["probability"].value, own["liked"]) for own in found[form].values()])
+        _curve(
+            form,
+            [
+                (own["probability"].value, own["liked"])
+                for own in found[form].values()
+                if own["liked"].n >= _LEAST_DRAWN
+            ],
+        )
         for form in FORMS
         if form in found
     ]
     if not drawn:
         return None
-    ticks = tuple((tenth / 10 * WIDTH, f"{tenth / 10:g}") for tenth in range(0, 11, 2))
     return Chart(
-        "Share that the target likes by the surrogate's probability of yes.",
-        "probability of yes", "share that the target likes", ticks,
-        _written([(0, HEIGHT), (WIDTH, 0)]), tuple(drawn),
-    )  # fmt: skip
+        says="Share that the target likes by the surrogate's probability of yes.",
+        x_label="probability of yes",
+        y_label="share that the target likes",
+        x_ticks=tuple((tenth / 10 * WIDTH, f"{tenth / 10:g}") for tenth in range(0, 11, 2)),
+        reference=_written([(0, HEIGHT), (WIDTH, 0)]),
+        curves=tuple(drawn),
+    )
 
 
 def _middle(tenth: int) -> float:

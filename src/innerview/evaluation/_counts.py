@@ -111,8 +111,7 @@ def driver_tables(found: Mapping[str, Any]) -> Drivers | None:
                 _percent(d["decides"], d["present"]),
                 _percent(d["helps_decide"], d["present"]),
             )
-            for d in found["parts"][:_DRIVERS]
-            if _tells(d)
+            for d in _deciding(found)[:_DRIVERS]
         ),
         groups=tuple(
             (
@@ -140,6 +139,7 @@ def driver_sheets(found: Mapping[str, Any]) -> list[Sheet]:
     facts = [
         (label, *(_figure(own.get(name)) for own in of_whom)) for name, label in _DRIVEN.items()
     ]
+    counted = {**found, "parts": _deciding(found)}
     heads = (f"of {found['n_cases']} cases", "all", "fewest parts", "others")
     return [
         Sheet("drivers", heads, tuple(facts)),
@@ -147,16 +147,16 @@ def driver_sheets(found: Mapping[str, Any]) -> list[Sheet]:
             Sheet(
                 f"drivers_{name}",
                 tuple(columns.values()),
-                tuple(tuple(d[key] for key in columns) for d in found[name] if _tells(d)),
+                tuple(tuple(d[key] for key in columns) for d in counted[name]),
             )
             for name, columns in _COUNTED.items()
         ),
     ]
 
 
-def _tells(counted: Mapping[str, Any]) -> bool:
-    """Not so of a part that decides nowhere."""
-    return any(counted.get(key, 1) for key in ("decides", "helps_decide"))
+def _deciding(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parts that decide anywhere."""
+    return [part for part in found["parts"] if part["decides"] or part["helps_decide"]]
 
 
 def _figure(wire: dict[str, Any] | None) -> Figure | None:

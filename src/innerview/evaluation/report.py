@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from innerview.evaluation._charts import calibration_chart, decile_charts
-from innerview.evaluation._counts import (
-    driver_sheets,
-    driver_tables,
-    verdict_groups,
-    verdict_sheet,
-)
+from innerview.evaluation._counts import driver_tables, verdict_groups
 from innerview.evaluation._tables import (
     FLOORS,
     FORM_NAMES,
@@ -37,62 +32,22 @@ from innerview.evaluation._tables import (
     difference_table,
     fidelity_table,
     methods_shown,
-    sheet_of,
 )
 from innerview.evaluation.agreement import AGREEMENT_TASKS, CaseAgreement
+from innerview.evaluation.findings import RIVALS, Findings, report_sheets
 from innerview.evaluation.sheets import FORMATS, Sheet, three_decimals, write_sheets
-from innerview.evaluation.showing import MayShow, Showing, can_show
+from innerview.evaluation.showing import MAY_SHOW
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.page import card_view, template_loader
 from innerview.files import write_whole
 from innerview.targets.check import CONSTANT_LIMIT
 
-__all__ = ["Findings", "render_report", "report_sheets", "write_report"]
+__all__ = ["render_report", "write_report"]
 
 _MAX_CARDS = 200
 _EXTREMES = 8
 """Cases with the least and with the most agreement, of each."""
-_MEDIA_TYPES: Mapping[str, str] = {
-    "csv": "text/csv;charset=utf-8",
-    "md": "text/markdown;charset=utf-8",
-    "tex": "text/x-tex;charset=utf-8",
-}
-_ANSWERS: Mapping[MayShow, str] = {"yes": "Yes", "no": "No", "unknown": "Not known"}
-
-_RIVALS: Mapping[str, str] = {
-    "target": "the target",
-    "popularity": "popularity",
-    "item_knn": "nearest neighbours (kNN)",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What a report is made from; what is empty was not measured.
-
-    Attributes:
-        explanations: all of them count in the totals of verdicts.
-        metrics: what ``metrics.json`` and ``fidelity.json`` hold.
-        target_report: what target trainers report: ``target``, ``popularity`` and ``item_knn``
-            with ``hr10`` and ``ndcg10``; ``distinct_first``, ``constant_hr5``, ``n_test``.
-        provenance: what was explained by what; ``target`` names the target.
-        overview: the wire form of ``Overview``.
-        agreements: with the surrogate's answers about each case, worst first.
-        notes: remarks on this run, a sentence each.
-    """
-
-    explanations: Sequence[Explanation] = ()
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    target_report: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    overview: Mapping[str, Any] = field(default_factory=dict)
-    agreements: Sequence[CaseAgreement] = ()
-    notes: Sequence[str] = ()
-
-    @property
-    def showing(self) -> Showing:
-        """Whether these explanations can be shown."""
-        return can_show(self.metrics, self.explanations)
+_MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv", "md": "text/markdown", "tex": "text/x-tex"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +106,7 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         n_explained=len(explanations),
         n_cases=len({one.case_id for one in explanations}),
         showing=findings.showing,
-        answers=_ANSWERS,
+        answers=MAY_SHOW,
         scores=_scores(findings.target_report),
         facts=_facts(findings.target_report),
         warnings=_warnings(findings.target_report),
@@ -179,95 +134,24 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         provenance=[(key, _plain(value)) for key, value in findings.provenance.items()],
         files={sheet.name: _links(sheet) for sheet in report_sheets(findings)},
         script=Markup(script),  # noqa: S704 (our own file)
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=_base64(hashlib.sha256(script.encode()).digest()),
     )  # fmt: skip
-
-
-def report_sheets(findings: Findings) -> list[Sheet]:
-    """Every table of the report that has rows, as values for other programs."""
-    metrics = findings.metrics
-    alignment = methods_shown(metrics), alignment_table(metrics)
-    sheets = [
-        _showing_sheet(findings.showing),
-        _score_sheet(findings.target_report),
-        sheet_of("alignment", "agreement with the target", *alignment),
-        sheet_of("deciles", "tenth of the ranking, 1 the best", *decile_table(metrics)),
-        sheet_of("calibration", "probability of yes", *calibration_table(metrics)),
-        _agreement_sheet(findings.agreements),
-        sheet_of("differences", "hybrid, less", *difference_table(metrics)),
-        sheet_of("channels", "exchanged", *channel_table(metrics)),
-        sheet_of("fidelity", "explanations by", *fidelity_table(metrics)),
-        *driver_sheets(findings.overview),
-        verdict_sheet(verdict_groups(findings.explanations)),
-        _case_sheet(findings.explanations),
-    ]
-    return [sheet for sheet in sheets if sheet.rows]
-
-
-def _showing_sheet(showing: Showing) -> Sheet:
-    return Sheet(
-        "can_i_show_these",
-        ("what", "may it be shown", "because", "rule", "not measured yet"),
-        tuple(
-            (one.what, _ANSWERS[one.answer], one.because, one.rule, one.command or None)
-            for one in showing.rulings
-        ),
-    )
-
-
-def _score_sheet(report: Mapping[str, Any]) -> Sheet:
-    return Sheet(
-        "target",
-        ("who", "HR@10", "NDCG@10"),
-        tuple(
-            (says, float(report[key]["hr10"]), float(report[key]["ndcg10"]))
-            for key, says in _RIVALS.items()
-            if isinstance(report.get(key), Mapping)
-        ),
-    )
-
-
-def _case_sheet(explanations: Sequence[Explanation]) -> Sheet:
-    verdicts = ("verified", "refuted", "untestable")
-    return Sheet(
-        "cases",
-        ("case", "outcome", "title", "rank", *verdicts, "text"),
-        tuple(
-            (
-                one.case_id,
-                one.outcome_id,
-                one.title(one.outcome_id),
-                one.rank,
-                *(sum(c.verdict == verdict for c in one.claims) for verdict in verdicts),
-                one.text,
-            )
-            for one in explanations
-        ),
-    )
-
-
-def _agreement_sheet(agreements: Sequence[CaseAgreement]) -> Sheet:
-    return Sheet(
-        "agreement",
-        ("case", "agreement", *AGREEMENT_TASKS),
-        tuple(
-            (one.case_id, one.agreement, *(one.by_task.get(task) for task in AGREEMENT_TASKS))
-            for one in agreements
-        ),
-    )
 
 
 def _links(sheet: Sheet) -> list[tuple[str, str, str]]:
     """Ending, file name, and the file itself as an address that asks nobody."""
     return [
-        (ending, f"{sheet.name}.{ending}", f"data:{_MEDIA_TYPES[ending]};base64,{_base64(text)}")
+        (
+            ending,
+            f"{sheet.name}.{ending}",
+            f"data:{_MEDIA_TYPES[ending]};charset=utf-8;base64,{_base64(form(sheet).encode())}",
+        )
         for ending, form in FORMATS.items()
-        for text in [form(sheet)]
     ]
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 @cache
@@ -293,11 +177,11 @@ def _script() -> str:
 
 def _scores(report: Mapping[str, Any]) -> list[_Score]:
     """The target's own metrics beside its rivals', with bars on the scale of the best."""
-    found = {key: report[key] for key in _RIVALS if isinstance(report.get(key), Mapping)}
+    found = {key: report[key] for key in RIVALS if isinstance(report.get(key), Mapping)}
     best = max((float(figures["hr10"]) for figures in found.values()), default=0.0)
     return [
         _Score(
-            label=_RIVALS[key],
+            label=RIVALS[key],
             hr10=f"{figures['hr10']:.3f}",
             ndcg10=f"{figures['ndcg10']:.3f}",
             width=round(100.0 * float(figures["hr10"]) / best, 1) if best else 0.0,

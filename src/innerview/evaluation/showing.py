@@ -11,17 +11,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from innerview.evaluation._tables import FLOORS
+from innerview.alignment.records import FORMS
+from innerview.evaluation._tables import FLOORS, METHODS
 from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.fidelity import CONTROL_LIMIT, failed_controls
 from innerview.evaluation.sheets import three_decimals
 from innerview.explanation.claims import Verdict
 from innerview.explanation.explanation import Explanation
 
-__all__ = ["READ_OFF_LIMIT", "UNCHECKED_LIMIT", "MayShow", "Ruling", "Showing", "can_show"]
+__all__ = [
+    "MAY_SHOW",
+    "READ_OFF_LIMIT",
+    "UNCHECKED_LIMIT",
+    "MayShow",
+    "Ruling",
+    "Showing",
+    "can_show",
+]
 
 MayShow = Literal["yes", "no", "unknown"]
 """``unknown`` is for what was not measured, or has nothing to show."""
+
+MAY_SHOW: Mapping[MayShow, str] = {"yes": "Yes", "no": "No", "unknown": "Not known"}
+"""For people."""
 
 READ_OFF_LIMIT = 0.99
 """Claims that are read off the target are true before they are replayed. The rest is room for
@@ -30,11 +42,6 @@ those about attributes, which compare with random groups that are drawn anew."""
 UNCHECKED_LIMIT = 0.95
 """A choice, not a law of nature: of what is shown without a check one in twenty may be wrong."""
 
-_FORMS: Mapping[str, str] = {
-    "behavior": "from titles",
-    "intention": "from vectors",
-    "hybrid": "from titles and vectors",
-}
 _NOT_MEASURED = "Not measured."
 _FIDELITY = "innerview fidelity --run RUN"
 
@@ -85,7 +92,7 @@ def can_show(metrics: Mapping[str, Any], explanations: Sequence[Explanation]) ->
         controls,
         read_off,
         _replayed(fidelity, explanations),
-        *(_unchecked(form, fidelity.get(f"surrogate_{form}", {})) for form in _FORMS),
+        *(_unchecked(form, fidelity.get(f"surrogate_{form}", {})) for form in FORMS),
         _free_prose(fidelity.get("free_prose", {})),
         _stand_in(metrics.get("alignment", {})),
     ]
@@ -123,15 +130,17 @@ def _controls(fidelity: Mapping[str, Mapping[str, Figure]], told: Sequence[str])
     because = _NOT_MEASURED
     if skills:
         n = max(figure.n for figure in skills)
-        because = f"Explainers that know nothing show no skill, in {len(skills)} of {len(skills)} "
-        because += f"measures over {n:,} cases."
+        because = (
+            f"Of {len(skills)} skills of explainers that know nothing, over {n:,} cases, none is "
+            f"surely farther from 0 than {CONTROL_LIMIT}."
+        )
     if failed := [*told, *failed_controls(fidelity)]:
         answer, because = "no", "; ".join(failed)
     return Ruling(
         "Any figure below",
         answer,
         because,
-        f"No interval of their skills may lie beyond {CONTROL_LIMIT} on either side of 0.",
+        "Who knows nothing must show no skill.",
         "" if skills or failed else _FIDELITY,
     )
 
@@ -140,21 +149,21 @@ def _read_off(figures: Mapping[str, Figure], explanations: Sequence[Explanation]
     """What is shown by default, in these explanations and over many cases."""
     here = _verdicts(explanations, read_off=True)
     tested = here["verified"] + here["refuted"]
-    told, known = [], None
+    told, known = [], []
     if here.total():
         told.append(f"Here {here['verified']:,} of {tested:,} that were tested held.")
-        known = here["verified"] / tested if tested else None
+        known += [here["verified"] / tested] if tested else []
     if (share := figures.get("verified_share")) is not None:
         told.append(f"Of those about {share.n:,} cases {_share(share)} held.")
-        known = share.low
+        known.append(share.low)
     if (coverage := figures.get("coverage")) is not None:
         told.append(f"For {_share(coverage)} of the cases one that names a part is left.")
     return Ruling(
         "Texts, and claims read off the target",
         _at_least(READ_OFF_LIMIT, known),
         " ".join(told) or _NOT_MEASURED,
-        f"At least {READ_OFF_LIMIT} hold when the target is asked again, at the lower end of the "
-        "interval. To every audience: only the words differ.",
+        f"At least {READ_OFF_LIMIT} hold when the target is asked again, here and at the lower end "
+        "of the interval. To every audience: only the words differ.",
         "" if share else _FIDELITY,
     )
 
@@ -166,8 +175,8 @@ def _replayed(
     tested = here["verified"] + here["refuted"]
     told = [f"Here {here['verified']:,} of {tested:,} that were tested held."] if tested else []
     left = [
-        f"{figure.value:.1f} {says}"
-        for form, says in _FORMS.items()
+        f"{figure.value:.1f} from {METHODS[form]}"
+        for form in FORMS
         if (figure := fidelity.get(f"surrogate_{form}", {}).get("claims_left")) is not None
     ]
     if left:
@@ -185,8 +194,8 @@ def _unchecked(form: str, figures: Mapping[str, Figure]) -> Ruling | None:
     if (share := figures.get("verified_share")) is None:
         return None
     return Ruling(
-        f"Claims of the surrogate, unchecked, {_FORMS[form]}",
-        _at_least(UNCHECKED_LIMIT, share.low),
+        f"Claims of the surrogate, unchecked, from {METHODS[form]}",
+        _at_least(UNCHECKED_LIMIT, [share.low]),
         f"Of those about {share.n:,} held-out cases {_share(share)} held.",
         f"At least {UNCHECKED_LIMIT} hold, at the lower end of the interval.",
     )
@@ -208,7 +217,7 @@ def _free_prose(figures: Mapping[str, Figure]) -> Ruling:
 
 def _stand_in(alignment: Mapping[str, Mapping[str, Figure]]) -> Ruling:
     """Whether the surrogate may answer for the target; of its forms the one that knows most."""
-    form = next((form for form in reversed([*_FORMS]) if form in alignment), "")
+    form = next((form for form in reversed(FORMS) if form in alignment), FORMS[0])
     own = alignment.get(form, {}).get("retrieval_hr5")
     floors = [f.value for name in FLOORS if (f := alignment.get(name, {}).get("retrieval_hr5"))]
     best = max(floors, default=0.0)
@@ -219,7 +228,7 @@ def _stand_in(alignment: Mapping[str, Mapping[str, Figure]]) -> Ruling:
         "Answers of the surrogate instead of the target's",
         answer,
         f"Among its five is the target's first for {_share(own)} of {own.n:,} held-out cases, "
-        f"{_FORMS[form]}; among the best fixed list's for {best:.3f}."
+        f"from {METHODS[form]}; among the best fixed list's for {best:.3f}."
         if own
         else _NOT_MEASURED,
         f"At least {UNCHECKED_LIMIT}, at the lower end, and more than any fixed list.",
@@ -237,10 +246,10 @@ def _verdicts(explanations: Sequence[Explanation], *, read_off: bool) -> Counter
     )
 
 
-def _at_least(limit: float, share: float | None) -> MayShow:
-    if share is None:
+def _at_least(limit: float, shares: Sequence[float]) -> MayShow:
+    if not shares:
         return "unknown"
-    return "yes" if share >= limit else "no"
+    return "yes" if min(shares) >= limit else "no"
 
 
 def _share(figure: Figure) -> str:

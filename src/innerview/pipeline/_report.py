@@ -12,7 +12,8 @@ from innerview.alignment.cases import read_cases
 from innerview.alignment.records import FORMS
 from innerview.errors import RunError
 from innerview.evaluation.agreement import CaseAgreement, case_agreements
-from innerview.evaluation.report import Findings, write_report
+from innerview.evaluation.findings import Findings
+from innerview.evaluation.report import write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.style import Style

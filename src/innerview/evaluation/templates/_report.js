@@ -25,14 +25,15 @@
       button.firstChild.after(arrow);
       head.append(button);
       button.addEventListener("click", () => {
-        const order = next[head.getAttribute("aria-sort")] ?? "ascending";
+        const wanted = next[head.getAttribute("aria-sort")] ?? "ascending";
         for (const other of heads) other.removeAttribute("aria-sort");
-        if (order !== "none") head.setAttribute("aria-sort", order);
-        const sign = { ascending: 1, descending: -1, none: 0 }[order];
+        if (wanted !== "none") head.setAttribute("aria-sort", wanted);
+        const sign = { ascending: 1, descending: -1, none: 0 }[wanted];
         for (const [body, rows] of bodies) {
           const sorted = [...rows].sort((a, b) => {
             const [x, y] = [key(a, column), key(b, column)];
-            return place(a) - place(b) || sign && ((x === null) - (y === null) || sign * compare(x, y));
+            const order = sign && ((x === null) - (y === null) || sign * compare(x, y));
+            return place(a) - place(b) || order;
           });
           body.append(...sorted);
         }
