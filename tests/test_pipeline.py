@@ -288,6 +288,10 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     page = (settings.out / "report" / "index.html").read_text()
     assert "ev-says-no" in page and "control_permuted_target has a" in page
     assert 'id="fidelity"' not in page
+    path.write_text(path.read_text().replace(found["meta"]["target"], "another"))
+    report(settings.out, said.append)
+    page = (settings.out / "report" / "index.html").read_text()
+    assert "fidelity.json is left out" in page and "ev-says-no" not in page.split("</style>")[1]
 
 
 def test_reasons_of_one_run_are_replayed_on_another(

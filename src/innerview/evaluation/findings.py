@@ -38,7 +38,8 @@ class Findings:
 
     Attributes:
         explanations: all of them count in the totals of verdicts.
-        metrics: what ``metrics.json`` and ``fidelity.json`` hold.
+        metrics: what ``metrics.json`` and ``fidelity.json`` hold, with ``failed_controls`` where
+            those speak against every figure.
         target_report: what target trainers report: ``target``, ``popularity`` and ``item_knn``
             with ``hr10`` and ``ndcg10``; ``distinct_first``, ``constant_hr5``, ``n_test``.
         provenance: what was explained by what; ``target`` names the target.
@@ -74,7 +75,7 @@ def report_sheets(findings: Findings) -> list[Sheet]:
         _agreement_sheet(findings.agreements),
         sheet_of("differences", "hybrid, less", *difference_table(metrics)),
         sheet_of("channels", "exchanged", *channel_table(metrics)),
-        sheet_of("fidelity", "explanations by", *fidelity_table(metrics)),
+        sheet_of("fidelity", "explanations by (skills, then shares)", *fidelity_table(metrics)),
         *driver_sheets(findings.overview),
         verdict_sheet(verdict_groups(findings.explanations)),
         _case_sheet(findings.explanations),

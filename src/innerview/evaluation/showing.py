@@ -42,7 +42,7 @@ those about attributes, which compare with random groups that are drawn anew."""
 UNCHECKED_LIMIT = 0.95
 """A choice, not a law of nature: of what is shown without a check one in twenty may be wrong."""
 
-_NOT_MEASURED = "Not measured."
+_NOT_MEASURED = "Over many cases not measured."
 _FIDELITY = "innerview fidelity --run RUN"
 
 
@@ -161,7 +161,7 @@ def _read_off(figures: Mapping[str, Figure], explanations: Sequence[Explanation]
     return Ruling(
         "Texts, and claims read off the target",
         _at_least(READ_OFF_LIMIT, known),
-        " ".join(told) or _NOT_MEASURED,
+        " ".join([*told, *([] if share else [_NOT_MEASURED])]),
         f"At least {READ_OFF_LIMIT} hold when the target is asked again, here and at the lower end "
         "of the interval. To every audience: only the words differ.",
         "" if share else _FIDELITY,
@@ -184,7 +184,7 @@ def _replayed(
     return Ruling(
         "Claims of the surrogate, replayed",
         "yes" if told else "unknown",
-        " ".join(told) or _NOT_MEASURED,
+        " ".join([*told, *([] if left else [_NOT_MEASURED])]),
         "With their verdicts, or without those that were refuted (--refuted drop).",
         "" if left else _FIDELITY,
     )
