@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
-from innerview.alignment.records import FORMS, read_records
+from innerview.alignment.records import FORMS, Record, read_records
 from innerview.cli._result import show_comparison, show_overview
 from innerview.errors import BundleError, CaseError, RunError
 from innerview.evaluation._tables import FLOORS, METHODS
@@ -20,6 +21,7 @@ from innerview.explanation._ask import first_outcomes
 from innerview.explanation.evidence import measure_many
 from innerview.pipeline import (
     Event,
+    _evaluate,
     _evidence,
     _fidelity,
     compare,
@@ -34,6 +36,7 @@ from innerview.pipeline import (
 from innerview.pipeline import _target as stage
 from innerview.pipeline._align import TrainingGroups, _drop_stale
 from innerview.pipeline._stage import RunSettings
+from innerview.surrogate.surrogate import Surrogate
 from innerview.targets import load_bundle
 from surrogate.tiny import tiny_base
 
@@ -205,6 +208,40 @@ def test_everyone_is_asked_and_the_channels_are_measured(tiny_run: Path) -> None
     )
     assert set(METHODS) - set(few["alignment"]) == {"unaligned", "in_context", "distilled"}
     assert "channels" not in few
+
+
+def test_an_evaluation_that_was_killed_goes_on_where_it_stopped(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_evaluate, "_SHARD", 1)
+    few = {"unaligned": False, "distilled": False, "channels": False}
+    asked: list[int] = []
+    real = Surrogate.answer
+    kept = tiny_run / "report" / ".kept" / "evaluate.jsonl"
+
+    def answer(self: Surrogate, records: list[Record], **settings: int) -> list[object]:
+        if len(asked) == 2:
+            raise Killed
+        asked.append(len(records))
+        return real(self, records, **settings)
+
+    monkeypatch.setattr(Surrogate, "answer", answer)
+    with pytest.raises(Killed):
+        evaluate(tiny_run, lambda event: None, **few)
+    assert not (tiny_run / "report" / "metrics.json").exists()
+    asked.pop()
+    with pytest.raises(Killed):
+        evaluate(tiny_run, lambda event: None, **few)
+    assert len(kept.read_bytes().splitlines()) == 1 + 3, "what was kept was not asked again"
+    monkeypatch.setattr(Surrogate, "answer", real)
+    metrics = read_metrics(evaluate(tiny_run, lambda event: None, **few))
+    shutil.rmtree(tiny_run / "report")
+    whole = read_metrics(evaluate(tiny_run, lambda event: None, **few))
+    for one in (metrics, whole):
+        del one["meta"]["seconds"]
+    assert metrics == whole
+    monkeypatch.setattr(Surrogate, "answer", _killed)
+    evaluate(tiny_run, lambda event: None, distilled=True, unaligned=False, channels=False)
 
 
 def test_a_training_under_way_is_dropped_only_for_another_one_and_not_in_silence(

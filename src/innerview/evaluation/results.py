@@ -18,7 +18,14 @@ from innerview.evaluation.answers import AnswerValue, paired_answers, worths
 from innerview.evaluation.bootstrap import Figure
 from innerview.files import write_whole
 
-__all__ = ["MetricTree", "read_metrics", "write_metrics", "write_predictions"]
+__all__ = [
+    "MetricTree",
+    "from_wire",
+    "read_metrics",
+    "to_wire",
+    "write_metrics",
+    "write_predictions",
+]
 
 MetricTree: TypeAlias = Mapping[str, Union[Figure, "MetricTree"]]
 """Figures under names: ``alignment.<form>.<metric>``, ``differences.<other>.<metric>``,
@@ -43,7 +50,7 @@ def write_metrics(
     """
     if "meta" in tree and meta is not None:
         raise RunError("metrics have a branch 'meta' already; pass it once, as meta=")
-    wire = _to_wire(tree) | ({} if meta is None else {"meta": dict(meta)})
+    wire = to_wire(tree) | ({} if meta is None else {"meta": dict(meta)})
     try:
         text = json.dumps(wire, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
@@ -63,7 +70,7 @@ def read_metrics(path: Path | str) -> dict[str, Any]:
         raise RunError(f"{path} is no readable metrics file: {error}") from None
     if not isinstance(wire, dict):
         raise RunError(f"{path} holds a {type(wire).__name__}; expected an object of figures")
-    return {name: branch if name == "meta" else _from_wire(branch) for name, branch in wire.items()}
+    return {name: branch if name == "meta" else from_wire(branch) for name, branch in wire.items()}
 
 
 _PREDICTION: Mapping[str, Any] = {
@@ -120,16 +127,18 @@ def _rows(
         )
 
 
-def _to_wire(tree: MetricTree) -> dict[str, Any]:
+def to_wire(tree: MetricTree) -> dict[str, Any]:
+    """Figures under names as plain JSON."""
     return {
-        name: branch.to_dict() if isinstance(branch, Figure) else _to_wire(branch)
+        name: branch.to_dict() if isinstance(branch, Figure) else to_wire(branch)
         for name, branch in tree.items()
     }
 
 
-def _from_wire(branch: Any) -> Any:
+def from_wire(branch: Any) -> Any:
+    """The inverse of ``to_wire``; what is no figure stays as it is."""
     if not isinstance(branch, dict):
         return branch
     if set(branch) - {"p"} == _FIGURE:
         return Figure.from_dict(branch)
-    return {name: _from_wire(below) for name, below in branch.items()}
+    return {name: from_wire(below) for name, below in branch.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,15 @@ from innerview.evaluation.channels import channel_shifts
 from innerview.evaluation.differences import paired_differences
 from innerview.evaluation.in_context import IN_CONTEXT_TASKS, solved_examples
 from innerview.evaluation.interest import calibration_bins, decile_figures
-from innerview.evaluation.results import MetricTree, write_metrics, write_predictions
+from innerview.evaluation.results import (
+    MetricTree,
+    from_wire,
+    to_wire,
+    write_metrics,
+    write_predictions,
+)
 from innerview.pipeline._align import TrainingGroups
+from innerview.pipeline._kept import Kept
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
 from innerview.targets import Case, Target, load_bundle
 
@@ -40,6 +48,8 @@ Answered = dict[str, tuple[list[Record], list[Any]]]
 
 _OF_VECTORS = ("history", "item_title")
 _SHARD = 10
+_VERSION = 6
+"""Of what is asked and measured."""
 _DECILE_CASES = 100
 _BASE_CASES = 50
 """Cases that the base model is asked about, before training: it names by beam search, at several
@@ -58,6 +68,9 @@ def evaluate(
 ) -> Path:
     """Ask the surrogate, the unaligned base and the tables the held-out questions; measure.
 
+    What a language model has answered is kept: whoever is killed goes on, and whoever wants more
+    asks for the rest.
+
     Args:
         run: with target, records and surrogate.
         say: told how far it is.
@@ -74,16 +87,19 @@ def evaluate(
     target = load_bundle(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
     asked = {"unaligned": unaligned, "distilled": distilled, "channels": channels}
-    made_from = digest([target.fingerprint, surrogate.fingerprint, asked, seed, 6])
+    whose = [target.fingerprint, surrogate.fingerprint, seed, _VERSION]
+    made_from = digest([*whose, asked])
     path = run / "report" / "metrics.json"
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))
         return path
     began = time.monotonic()
+    stage = json.loads((run / "records" / "stage.json").read_text(encoding="utf-8"))
     test = read_records(run / "records" / "test.parquet")
     test += _over_the_ranking(target, test, seed=seed)
     train = run / "records" / "train" / "records.parquet"
-    records, values = _own_answers(surrogate, test, say, max_seconds)
+    kept = Kept(run / "report" / ".kept" / "evaluate.jsonl", digest([*whose, stage["made_from"]]))
+    records, values = _own_answers(surrogate, test, kept, say, max_seconds)
     answered = _by_form(records, values)
     rivals = [r for r in records if r.form == "behavior" or r.task in _OF_VECTORS]
     answered |= _of_tables(run, target, train, rivals, seed=seed)
@@ -92,7 +108,7 @@ def evaluate(
         valid = read_records(run / "records" / "valid.parquet")
         answered["distilled"] = _distilled(target, read_records(train), valid, rivals, seed=seed)
     if unaligned:
-        answered |= _of_the_base(surrogate, train, rivals, say, seed=seed)
+        answered |= _of_the_base(surrogate, train, rivals, kept, say, seed=seed)
     tree: dict[str, MetricTree] = {
         "alignment": {
             name: alignment_metrics(own, said, seed=seed) for name, (own, said) in answered.items()
@@ -102,15 +118,21 @@ def evaluate(
         tree["differences"] = paired_differences(_rivals(answered), of="hybrid", seed=seed)
     tree["deciles"] = _by_decile(answered, seed=seed)
     tree["calibration"] = _calibration(answered, seed=seed)
-    if channels and (shifts := _channels(surrogate, target, records, say, seed=seed)):
-        tree["channels"] = shifts
+    if channels:
+        n_cases = len({r.case_id for r in records})
+        shifts = kept.get(
+            f"channels of {n_cases} cases",
+            lambda: to_wire(_channels(surrogate, target, records, say, seed=seed)),
+        )
+        if shifts:
+            tree["channels"] = from_wire(shifts)
     meta = {
         "target": target.fingerprint,
         "surrogate": surrogate.fingerprint,
         "base": surrogate.base.name,
         "seed": seed,
         "innerview": version("innerview"),
-        "queries": json.loads((run / "records" / "stage.json").read_text())["queries"],
+        "queries": stage["queries"],
         "seconds": round(time.monotonic() - began, 1),
         "n_cases": len({r.case_id for r in records if r.case_id}),
     }
@@ -172,7 +194,11 @@ def _rivals(answered: Answered) -> Answered:
 
 
 def _own_answers(
-    surrogate: Surrogate, test: Sequence[Record], say: Say, max_seconds: float | None
+    surrogate: Surrogate,
+    test: Sequence[Record],
+    kept: Kept,
+    say: Say,
+    max_seconds: float | None,
 ) -> tuple[list[Record], list[Any]]:
     """What the surrogate says, and the questions that it was asked in the time it had."""
     began = time.monotonic()
@@ -185,7 +211,7 @@ def _own_answers(
             say(Event("evaluate", f"stopped after {number * _SHARD} cases: the budget is spent"))
             break
         say(Event("evaluate", f"{number * _SHARD} held-out cases asked", number / len(shards)))
-        values += surrogate.answer(shard)
+        values += kept.get(f"answers {number}", partial(surrogate.answer, shard))
         records += shard
     return records, values
 
@@ -204,7 +230,7 @@ def _of_tables(
 
 
 def _of_the_base(
-    surrogate: Surrogate, train: Path, asked: list[Record], say: Say, *, seed: int
+    surrogate: Surrogate, train: Path, asked: list[Record], kept: Kept, say: Say, *, seed: int
 ) -> Answered:
     """What the base language model says before training: as it is, and shown two examples."""
     from innerview.surrogate.base import load_base
@@ -212,16 +238,21 @@ def _of_the_base(
 
     usual = [r for r in asked if DECILE not in r.label]
     asked = [r for shard in _shards(usual)[: _BASE_CASES // _SHARD] for r in shard]
-    say(Event("evaluate", f"{len(asked)} questions to the unaligned base model"))
-    base = Surrogate(load_base(surrogate.base.name), surrogate.target, seed=seed)
-    shape = surrogate.manifest["projectors"] or {}
-    base.start(TrainingGroups(train), features=shape.get("features", 0))
-    base.fold()
-    answered: Answered = {"unaligned": (asked, base.answer(asked))}
     told = [r for r in asked if r.task in IN_CONTEXT_TASKS]
-    say(Event("evaluate", f"{len(told)} of them again, with two solved examples each"))
-    base.encoder.show(solved_examples(read_records(train), seed=seed))
-    return answered | {"in_context": (told, base.answer(told))}
+
+    def ask() -> tuple[list[Any], list[Any]]:
+        say(Event("evaluate", f"{len(asked)} questions to the unaligned base model"))
+        base = Surrogate(load_base(surrogate.base.name), surrogate.target, seed=seed)
+        shape = surrogate.manifest["projectors"] or {}
+        base.start(TrainingGroups(train), features=shape.get("features", 0))
+        base.fold()
+        unaligned = base.answer(asked)
+        say(Event("evaluate", f"{len(told)} of them again, with two solved examples each"))
+        base.encoder.show(solved_examples(read_records(train), seed=seed))
+        return unaligned, base.answer(told)
+
+    unaligned, in_context = kept.get(f"base, {len(asked)} questions", ask)
+    return {"unaligned": (asked, list(unaligned)), "in_context": (told, list(in_context))}
 
 
 def _distilled(
