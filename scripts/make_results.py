@@ -53,6 +53,7 @@ EXPLAINERS = {
     "similarity": "similarity of vectors",
     "plausible": "shared attributes",
     "popularity": "popularity",
+    "constant": "what decides elsewhere",
     "random": "chance: the floor",
     "control_permuted_target": "control: permuted target",
     "control_shuffled": "control: another case's",

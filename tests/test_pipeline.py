@@ -304,8 +304,8 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     found = read_metrics(path)
     tree = found["fidelity"]
     assert set(tree) >= {"grounded", "leave_one_out", "shapley", "lime", "boosted_trees",
-                         "similarity", "random", "popularity", "control_permuted_target",
-                         "control_shuffled"}  # fmt: skip
+                         "similarity", "random", "popularity", "constant",
+                         "control_permuted_target", "control_shuffled"}  # fmt: skip
     assert "plausible" not in tree, "the items have no attributes"
     assert tree["leave_one_out"]["deletion_skill"].value == pytest.approx(1.0)
     assert tree["grounded"]["verified_share"].value == 1.0

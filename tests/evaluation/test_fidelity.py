@@ -163,6 +163,15 @@ def test_shuffled_orders_are_another_cases_and_know_nothing() -> None:
     assert failed_controls(figures) == []
 
 
+def test_what_decides_elsewhere_comes_first_and_not_what_decides_here() -> None:
+    parts = ("i0", "i1", "i2")
+    cases = [Case(f"c{n}", parts) for n in range(4)]
+    own = [("i2", "i0", "i1"), ("i2", "i1", "i0"), ("i2", "i0", "i1"), ("i1", "i0", "i2")]
+    assert [order[0] for order in orders.by_habit(cases, own)] == ["i2"] * 4
+    lonely = orders.by_habit(cases[2:], own[2:])
+    assert [order[0] for order in lonely] == ["i1", "i2"], "only the other case's counts"
+
+
 def test_orders_of_those_that_do_not_ask() -> None:
     target = _additive()
     case = Case("c", ("i0", "i1", "i2", "i3", "i0"))

@@ -6,6 +6,7 @@ opinion on two parts leaves their order to chance, by the case's own seed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "by_attributes",
     "by_chance",
     "by_explanation",
+    "by_habit",
     "by_leaving_out",
     "by_popularity",
     "by_shapley",
@@ -73,6 +75,21 @@ def by_similarity(case: Case, outcome: str, target: Target, *, seed: int = 0) ->
 def by_popularity(case: Case, popularity: Mapping[str, float], *, seed: int = 0) -> Order:
     """The most popular first."""
     return best_first(case, {p: popularity.get(p, 0.0) for p in case.parts}, seed=seed)
+
+
+def by_habit(cases: Sequence[Case], own: Sequence[Order], *, seed: int = 0) -> list[Order]:
+    """By how often each part comes first for other cases: what a constant surrogate says.
+
+    Args:
+        cases: N.
+        own: (N,) an order of each.
+        seed: of the order of equals.
+    """
+    times = Counter(order[0] for order in own)
+    return [
+        best_first(case, {p: times[p] - (p == order[0]) for p in case.parts}, seed=seed)
+        for case, order in zip(cases, own, strict=True)
+    ]
 
 
 def by_attributes(case: Case, outcome: str, target: Target, *, seed: int = 0) -> Order:

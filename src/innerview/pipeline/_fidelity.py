@@ -348,6 +348,8 @@ def _of_nobody(
     ]
     cases = [case for case, _ in pairs]
     found.orders["random"] = _by_chance(cases, seed=seed)
+    (singles,) = found.orders["leave_one_out"]
+    found.orders["constant"] = [orders.by_habit(cases, singles, seed=seed)]
     (grounded,) = found.orders["grounded"]
     found.orders["control_shuffled"] = _shuffled(cases, grounded, seed=seed)
 
