@@ -31,6 +31,7 @@ COMMANDS = [
     ["evaluate"],
     ["evidence"],
     ["fidelity"],
+    ["stability"],
     ["overview"],
     ["compare"],
     ["report"],

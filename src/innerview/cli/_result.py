@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["show_comparison", "show_fidelity", "show_overview", "show_run"]
+__all__ = ["show_comparison", "show_fidelity", "show_overview", "show_run", "show_stability"]
 
 _FILES = {
     "report": "report/index.html",
@@ -90,6 +90,24 @@ def show_fidelity(path: Path) -> None:
     for name, own in tree.items():
         cells = [f"{own[m].value:14.2f}" if m in own else f"{'–':>14}" for m in measures]
         typer.echo(" ".join([f"{name.replace('_', ' '):<{width}}", *cells]))
+    typer.echo(str(path))
+
+
+def show_stability(path: Path) -> None:
+    """How far explanations agree, a line for each explainer and change, and what was not tried."""
+    from innerview.evaluation._tables import stability_table
+    from innerview.evaluation.results import read_metrics
+
+    found = read_metrics(path)
+    headings, rows = stability_table(found)
+    width = max(len(row.label) for row in rows)
+    typer.echo(" ".join([" " * width, *(f"{heading:>19}" for heading in headings)]))
+    for row in rows:
+        cells = [f"{cell.value if cell else '–':>19}" for cell in row.cells]
+        typer.echo(" ".join([f"{row.label:<{width}}", *cells]))
+    meta = found["meta"]
+    typer.echo(f"{meta['n_cases']:,} cases; order of parts: {meta['order']}")
+    typer.echo(f"titles that no rule rewords: {meta['titles_unchanged']:.1%}")
     typer.echo(str(path))
 
 

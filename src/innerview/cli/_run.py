@@ -1,5 +1,6 @@
 """``innerview demo`` and ``run``: the whole job; ``label``, ``align``, ``evaluate``,
-``evidence``, ``fidelity``, ``overview``, ``report``: one stage of it each; ``compare``: two runs.
+``evidence``, ``fidelity``, ``stability``, ``overview``, ``report``: one stage of it each;
+``compare``: two runs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ import typer
 
 from innerview.cli import _options as opt
 from innerview.cli._progress import progress
-from innerview.cli._result import show_comparison, show_fidelity, show_overview, show_run
+from innerview.cli._result import (
+    show_comparison,
+    show_fidelity,
+    show_overview,
+    show_run,
+    show_stability,
+)
 
 __all__ = ["add_to"]
 
@@ -30,6 +37,7 @@ def add_to(app: typer.Typer) -> None:
         evaluate,
         evidence,
         fidelity,
+        stability,
         overview,
         compare,
         report,
@@ -234,6 +242,28 @@ def fidelity(
             run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed
         )
     show_fidelity(path)
+
+
+def stability(
+    run: opt.Run,
+    n_cases: Annotated[int, typer.Option(min=2, help="Held-out cases to explain again.")] = 50,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="Folder of another surrogate of the same target.", metavar="FOLDER"),
+    ] = None,
+    seed: opt.Seed = 0,
+) -> None:
+    """Measure whether explanations stay as they are while nothing that matters changes.
+
+    Titles are put in other words, parts in another order where the target ignores it, random
+    numbers are drawn anew, and another surrogate is asked; then the same part should come first,
+    and the same claims be made. Beside it stand chance and explanations of other cases.
+    """
+    from innerview import pipeline
+
+    with progress() as say:
+        path = pipeline.stability(run, say, n_cases=n_cases, beside=beside, seed=seed)
+    show_stability(path)
 
 
 def overview(

@@ -26,6 +26,7 @@ __all__ = [
     "fidelity_table",
     "methods_shown",
     "sheet_of",
+    "stability_table",
 ]
 
 METHODS: Mapping[str, str] = {
@@ -81,6 +82,22 @@ _CHANGES: Mapping[str, str] = {
     "both_swapped": "both, for the other case's",
     "vectors_zero": "vectors, for zeros",
     "vectors_random": "vectors, for random ones",
+}
+
+_AGREEMENT: Mapping[str, str] = {
+    "first_same": "same first part",
+    "overlap3": "overlap of three",
+    "rbo5": "rank-biased overlap",
+    "claims_recur": "claims that recur",
+}
+
+_CONDITIONS: Mapping[str, str] = {
+    "titles": "titles reworded",
+    "order": "parts shuffled",
+    "surrogates": "another surrogate",
+    "seeds": "another seed",
+    "another_case": "control: another case",
+    "chance": "floor",
 }
 
 _MEASURED: Mapping[str, str] = {"yes": "says yes", "order": "in order"}
@@ -183,6 +200,22 @@ def channel_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
         if name in branches
     ]
     return list(_CHANNEL_METRICS), rows
+
+
+def stability_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings, and one row per explainer for each thing that was changed; no rows where nothing
+    was."""
+    branches: Mapping[str, Mapping[str, Mapping[str, Any]]] = metrics.get("stability", {})
+    rows = [
+        Row(
+            f"{says}: {explainer.replace('_', ' ')}",
+            f"{condition}.{explainer}",
+            tuple(_cell(own.get(name)) for name in _AGREEMENT),
+        )
+        for condition, says in _CONDITIONS.items()
+        for explainer, own in branches.get(condition, {}).items()
+    ]
+    return list(_AGREEMENT.values()), rows
 
 
 def decile_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:

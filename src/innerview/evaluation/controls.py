@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from innerview.targets.derived import DerivedTarget
-from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCounter, Target
+from innerview.targets.protocol import Case, FloatArray, Target
 
 __all__ = ["PermutedTarget", "shuffled_orders"]
 
@@ -40,16 +40,6 @@ class PermutedTarget(DerivedTarget):
         """Hash of the target's and the seed."""
         return hashlib.sha256(f"{self._target.fingerprint} {self._seed}".encode()).hexdigest()
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """The target's."""
-        return self._target.capabilities
-
-    @property
-    def queries(self) -> QueryCounter:
-        """The target's."""
-        return self._target.queries
-
     def score(self, cases: Sequence[Case]) -> FloatArray:
         """(N, O) scores of other cases than those given."""
         return self._target.score([self._permuted(case) for case in cases])
@@ -62,11 +52,6 @@ class PermutedTarget(DerivedTarget):
     def part_vectors(self) -> FloatArray:
         """The target's, in another order."""
         return self._target.part_vectors[self.parts.rows([self._other[p] for p in self.parts.ids])]
-
-    @property
-    def outcome_vectors(self) -> FloatArray:
-        """The target's."""
-        return self._target.outcome_vectors
 
     def _permuted(self, case: Case) -> Case:
         """In an order that is the same for all variants of a case, and has nothing to do with the

@@ -25,6 +25,7 @@ __all__ = [
     "history_recall",
     "hit",
     "interest_correct",
+    "jaccard",
     "kendall_tau",
     "linear_gains",
     "log_odds",
@@ -59,6 +60,12 @@ def overlap(answers: Sequence[str], truth: Sequence[str], *, k: int = 5) -> floa
     """Share of the target's first ``k`` outcomes that are among the first ``k`` answers."""
     wanted = set(truth[:k])
     return len(wanted & set(answers[:k])) / len(wanted) if wanted else 1.0
+
+
+def jaccard(ones: Sequence[str], others: Sequence[str]) -> float:
+    """How many of what is in either list are in both; 1 of two that are empty."""
+    either = set(ones) | set(others)
+    return len(set(ones) & set(others)) / len(either) if either else 1.0
 
 
 def rank_biased_overlap(

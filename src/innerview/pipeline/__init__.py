@@ -11,6 +11,7 @@ from innerview.pipeline._evidence import evidence
 from innerview.pipeline._fidelity import fidelity
 from innerview.pipeline._overview import write_overview
 from innerview.pipeline._report import explain, report
+from innerview.pipeline._stability import stability
 from innerview.pipeline._stage import Event, RunSettings, Say
 from innerview.pipeline._target import train_target
 from innerview.pipeline._whole import demo, run, shipped_folder
@@ -30,6 +31,7 @@ __all__ = [
     "report",
     "run",
     "shipped_folder",
+    "stability",
     "train_target",
     "write_overview",
 ]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from innerview.alignment.cases import Cases, read_cases
 from innerview.alignment.prose import checked_claims
-from innerview.alignment.records import FORMS
 from innerview.errors import MissingExtraError, RunError
 from innerview.evaluation import orders
 from innerview.evaluation.choices import WordReader, chosen
@@ -31,8 +30,15 @@ from innerview.explanation._ask import first_outcomes
 from innerview.explanation.claims import CheckedClaim
 from innerview.explanation.evidence import Evidence, Thresholds, measure_many
 from innerview.explanation.verify import verify_many
+from innerview.pipeline._measured import (
+    fewest_queries,
+    forms_of,
+    readable_surrogate,
+    rescoring_target,
+    usable_cases,
+)
 from innerview.pipeline._stage import Event, Say
-from innerview.targets import Case, Target, load_bundle
+from innerview.targets import Case, Target
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
@@ -106,12 +112,10 @@ def fidelity(
         RunError: the target cannot rescore, or a control shows skill, so that no figure could be
             believed; those from before are gone then, and the report says why.
     """
-    target = load_bundle(run / "target")
-    if not target.capabilities.rescoring:
-        raise RunError(f"{run}: the target cannot score a changed case; nothing can be measured")
+    target = rescoring_target(run)
     began = time.monotonic()
     known = read_cases(run)
-    usable = _usable([*known.test, *known.valid, *known.train], target)
+    usable = usable_cases([*known.test, *known.valid, *known.train], target)
     cases, to_learn_from = usable[:n_cases], usable[n_cases:]
     others = _read_others(given or {}, target, known)
     if len(cases) < 2:
@@ -126,7 +130,7 @@ def fidelity(
         heldout = {case.case_id for case in known.test}
         own_pairs = [(case, outcome) for case, outcome in pairs if case.case_id in heldout]
         own_pairs = own_pairs[:n_surrogate]
-        surrogate = _readable_surrogate(run, target, say) if own_pairs else None
+        surrogate = readable_surrogate(run, target, say) if own_pairs else None
         if surrogate is not None:
             own = _of_the_surrogate(surrogate, target, own_pairs, say)
             mine = list(own.orders)
@@ -158,12 +162,6 @@ def fidelity(
     return path
 
 
-def _usable(cases: Sequence[Case], target: Target) -> list[Case]:
-    """As the target sees them; nothing can be taken from those of one part."""
-    recent = (case.last(target.capabilities.max_parts) for case in cases)
-    return [case for case in recent if len(set(case.parts)) > 1]
-
-
 def _of_the_target(
     target: Target,
     pairs: Sequence[tuple[Case, str]],
@@ -189,7 +187,11 @@ def _of_the_target(
                 say(Event("fidelity", f"Shapley values of {at} cases", at / len(pairs)))
             by_value.append(
                 orders.by_shapley(
-                    case, outcome, target, budget=max(shapley_budget, _least(case)), seed=seed
+                    case,
+                    outcome,
+                    target,
+                    budget=max(shapley_budget, fewest_queries(case)),
+                    seed=seed,
                 )
             )
     found.orders["shapley"] = [by_value]
@@ -263,7 +265,7 @@ def _of_conventional_surrogates(
 
 def _read_others(given: Mapping[str, Path], target: Target, known: Cases) -> dict[str, list[Given]]:
     """All files, before anything takes time."""
-    usable = _usable([*known.test, *known.valid, *known.train], target) if given else []
+    usable = usable_cases([*known.test, *known.valid, *known.train], target) if given else []
     cases = {case.case_id: case for case in usable}
     return {name: read_given(path, target, cases) for name, path in given.items()}
 
@@ -307,11 +309,6 @@ def _shuffled(
     cases: Sequence[Case], own: Sequence[orders.Order], *, seed: int
 ) -> list[list[orders.Order]]:
     return [shuffled_orders(cases, own, seed=seed + draw) for draw in range(_DRAWS)]
-
-
-def _least(case: Case) -> int:
-    """Queries that Shapley values of a case need at least: eight orders, and their reverses."""
-    return 20 * len(case.parts)
 
 
 class _Timed:
@@ -377,19 +374,6 @@ def _figures(
     }
 
 
-def _readable_surrogate(run: Path, target: Target, say: Say) -> Surrogate | None:
-    """The run's surrogate, if it has one whose memory can be read."""
-    if not (run / "surrogate" / "manifest.json").exists():
-        return None
-    from innerview.surrogate.surrogate import Surrogate
-
-    surrogate = Surrogate.load(run / "surrogate", target)
-    if surrogate.memory.edits:
-        return surrogate
-    say(Event("fidelity", "the surrogate has no memory to read claims in, and is left out"))
-    return None
-
-
 def _of_the_surrogate(
     surrogate: Surrogate, target: Target, pairs: Sequence[tuple[Case, str]], say: Say
 ) -> _Found:
@@ -397,8 +381,7 @@ def _of_the_surrogate(
     from innerview.surrogate.stand_in import own_claims
 
     found = _Found()
-    forms = FORMS if target.capabilities.vectors else FORMS[:1]
-    for form in forms:
+    for form in forms_of(target):
         stand_in = surrogate.stand_in(form)
         own = []
         name = f"surrogate_{form}"

@@ -14,8 +14,9 @@ from innerview.alignment.prose import checked_claims
 from innerview.errors import RunError
 from innerview.evaluation.overview import Told, overview
 from innerview.explanation._ask import first_outcomes
+from innerview.pipeline._measured import rescoring_target, usable_cases
 from innerview.pipeline._stage import Event, Say, digest, write_json
-from innerview.targets import Case, Target, load_bundle
+from innerview.targets import Case, Target
 
 __all__ = ["overview_of", "write_overview"]
 
@@ -45,16 +46,10 @@ def write_overview(
         CaseError: an id is unknown.
         RunError: the target cannot rescore, or there is no such case.
     """
-    target = load_bundle(run / "target")
-    if not target.capabilities.rescoring:
-        raise RunError(f"{run}: the target cannot score a changed case; nothing can be measured")
+    target = rescoring_target(run)
     began = time.monotonic()
     known = read_cases(run)
-    cases = [
-        recent
-        for case in (*known.test, *known.valid, *known.train)
-        if len(set((recent := case.last(target.capabilities.max_parts)).parts)) > 1
-    ]
+    cases = usable_cases([*known.test, *known.valid, *known.train], target)
     if part is not None:
         target.parts.rows([part])
         cases = [case for case in cases if part in case.parts]

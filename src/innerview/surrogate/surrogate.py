@@ -418,9 +418,19 @@ class Surrogate:
         """Parts that matter, most first, by attribution question; see ``Respondent.reasons``."""
         return self.respondent.reasons(records)
 
-    def stand_in(self, form: Form) -> StandIn:
-        """The surrogate in its target's place, asked in one form; see ``StandIn``."""
-        return StandIn(self.respondent, form, fingerprint=self.fingerprint)
+    def stand_in(self, form: Form, *, told: Target | None = None) -> StandIn:
+        """The surrogate in its target's place, asked in one form; see ``StandIn``.
+
+        Args:
+            form: in which cases are put to it.
+            told: the same target with other titles, to put cases to it in those; its own by
+                default.
+        """
+        respondent = self.respondent
+        if told is not None and told is not self.target:
+            encoder = PromptEncoder(self.base.tokenizer, told.parts)
+            respondent = Respondent(self.model, encoder, self.vectors, told, self.memory)
+        return StandIn(respondent, form, fingerprint=self.fingerprint)
 
     def write(
         self,

@@ -1,0 +1,58 @@
+"""What the stages that measure explanations begin with: a target, its cases, a surrogate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from innerview.alignment.records import FORMS, Form
+from innerview.errors import RunError
+from innerview.pipeline._stage import Event, Say
+from innerview.targets import Case, Target, load_bundle
+
+if TYPE_CHECKING:
+    from innerview.surrogate.surrogate import Surrogate
+
+__all__ = ["fewest_queries", "forms_of", "readable_surrogate", "rescoring_target", "usable_cases"]
+
+
+def rescoring_target(run: Path) -> Target:
+    """The target of a run.
+
+    Raises:
+        RunError: it cannot score a changed case.
+    """
+    target = load_bundle(run / "target")
+    if not target.capabilities.rescoring:
+        raise RunError(f"{run}: the target cannot score a changed case; nothing can be measured")
+    return target
+
+
+def usable_cases(cases: Sequence[Case], target: Target) -> list[Case]:
+    """As the target sees them; nothing can be taken from those of one part."""
+    recent = (case.last(target.capabilities.max_parts) for case in cases)
+    return [case for case in recent if len(set(case.parts)) > 1]
+
+
+def fewest_queries(case: Case) -> int:
+    """That Shapley values of a case need: for eight orders, and their reverses."""
+    return 20 * len(case.parts)
+
+
+def forms_of(target: Target) -> Sequence[Form]:
+    """In which a surrogate can be asked."""
+    return FORMS if target.capabilities.vectors else FORMS[:1]
+
+
+def readable_surrogate(run: Path, target: Target, say: Say) -> Surrogate | None:
+    """The run's surrogate, if it has one whose memory can be read."""
+    if not (run / "surrogate" / "manifest.json").exists():
+        return None
+    from innerview.surrogate.surrogate import Surrogate
+
+    surrogate = Surrogate.load(run / "surrogate", target)
+    if surrogate.memory.edits:
+        return surrogate
+    say(Event("surrogate", "it has no memory to read claims in, and is left out"))
+    return None
