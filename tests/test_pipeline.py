@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
+import numpy as np
 import pytest
 
 from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import FORMS, Record, read_records
-from innerview.cli._result import show_comparison, show_overview
+from innerview.cli._result import show_comparison, show_overview, show_stability
 from innerview.errors import BundleError, CaseError, RunError
 from innerview.evaluation._tables import FLOORS, METHODS
 from innerview.evaluation.channels import CHANGES
@@ -24,12 +27,14 @@ from innerview.pipeline import (
     _evaluate,
     _evidence,
     _fidelity,
+    _stability,
     compare,
     evaluate,
     evidence,
     fidelity,
     label,
     report,
+    stability,
     train_target,
     write_overview,
 )
@@ -37,7 +42,9 @@ from innerview.pipeline import _target as stage
 from innerview.pipeline._align import TrainingGroups, _drop_stale
 from innerview.pipeline._stage import RunSettings
 from innerview.surrogate.surrogate import Surrogate
-from innerview.targets import load_bundle
+from innerview.targets import Case, Target, load_bundle
+from innerview.targets.derived import DerivedTarget
+from innerview.targets.protocol import FloatArray
 from surrogate.tiny import tiny_base
 
 
@@ -329,6 +336,55 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     report(settings.out, said.append)
     page = (settings.out / "report" / "index.html").read_text()
     assert "fidelity.json is left out" in page and "ev-says-no" not in page.split("</style>")[1]
+
+
+class _Reader:
+    """In place of a surrogate: from titles it says what their letters say, from vectors what the
+    target does."""
+
+    fingerprint = "reader"
+
+    def stand_in(self, form: str, *, told: Target) -> DerivedTarget:
+        understood = DerivedTarget(told) if form != "behavior" else _Spelled(told)
+        understood.form = form  # type: ignore[attr-defined]
+        return understood
+
+
+class _Spelled(DerivedTarget):
+    def score(self, cases: Sequence[Case]) -> FloatArray:
+        letters = [[crc32(self.parts.title(p).encode()) % 97 for p in c.parts] for c in cases]
+        fit = np.arange(len(self.outcomes)) / len(self.outcomes)
+        return np.outer([sum(own) for own in letters], fit).astype(np.float32)
+
+
+def test_an_explanation_that_hangs_on_words_is_told_from_one_that_does_not(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _start(replace(settings, n_test=9))
+    path = stability(settings.out, lambda event: None)
+    found = read_metrics(path)
+    assert found["meta"]["order"] == "shuffled" and found["meta"]["titles_unchanged"] == 0.0
+    assert set(found["stability"]) == {"titles", "order", "seeds", "another_case", "chance"}
+    assert set(found["stability"]["seeds"]) == {"shapley", "lime", "boosted_trees"}
+    for change in ("titles", "order"):
+        grounded = found["stability"][change]["grounded"]
+        assert {figure.value for figure in grounded.values()} == {1.0}
+    with pytest.raises(RunError, match=r"no surrogate that .*other could stand beside"):
+        stability(settings.out, lambda event: None, beside=settings.out / "other")
+
+    monkeypatch.setattr(_stability, "readable_surrogate", lambda *_: _Reader())
+    found = read_metrics(stability(settings.out, lambda event: None, n_cases=6))
+    titles, order = (found["stability"][change] for change in ("titles", "order"))
+    assert titles["surrogate_behavior"]["rbo5"].value < 1.0
+    assert titles["surrogate_intention"]["rbo5"].value == 1.0
+    assert order["surrogate_behavior"]["rbo5"].value == 1.0
+    assert found["meta"]["surrogate"] == "reader" and found["meta"]["n_cases"] == 6
+    show_stability(path)
+    told = capsys.readouterr().out
+    assert "parts shuffled: surrogate hybrid" in told and "another seed: shapley" in told
+    assert told.endswith(f"titles that no rule rewords: 0.0%\n{path}\n")
+    shown = next(line for line in told.splitlines() if line.startswith("floor: random"))
+    assert shown.endswith("–"), "chance claims nothing"
 
 
 def test_reasons_of_one_run_are_replayed_on_another(

@@ -78,6 +78,7 @@ def test_our_own_mistakes_are_not_hidden() -> None:
         ["align", "--run", "{nothing}"],
         ["evaluate", "--run", "{nothing}"],
         ["report", "--run", "{nothing}"],
+        ["stability", "--run", "{nothing}"],
         ["explain", "--run", "{nothing}"],
         ["explain", "--run", "{nothing}", "--user", "u"],
         ["target", "check", "{nothing}"],

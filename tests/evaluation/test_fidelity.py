@@ -15,7 +15,7 @@ from innerview.evaluation import orders
 from innerview.evaluation.bootstrap import Figure, bootstrap_skill
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
-from innerview.evaluation.fidelity import MEASURES, effects_of, failed_controls, skills
+from innerview.evaluation.fidelity import FURTHER, MEASURES, effects_of, failed_controls, skills
 from innerview.evaluation.free_prose import free_prose_orders, named_parts
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import measure_many
@@ -72,6 +72,68 @@ def test_effects_are_those_worked_out_on_paper() -> None:
     weak = effects_of(target, [(case, "i3")], {"a": [[("i2", "i1", "i0")]]})["a"][0]
     assert weak.necessity == 0.0
     assert weak.insertion == pytest.approx((gains + 4 * gains) / 5)
+
+
+@pytest.mark.parametrize(
+    ("order", "ranks_without_first", "ranks_without_last"),
+    [
+        (("i0", "i1", "i2"), (13, 13), (1, 1)),
+        (("i2", "i1", "i0"), (1, 1), (13, 13)),
+        (("i1", "i0", "i2"), (1, 13), (1, 13)),
+    ],
+)
+def test_what_is_left_in_a_top_is_that_worked_out_on_paper(
+    order: tuple[str, ...],
+    ranks_without_first: tuple[int, int],
+    ranks_without_last: tuple[int, int],
+) -> None:
+    # i0 adds 4, i1 adds 2, i2 adds 1 to i3; twelve others have 3.5 whatever comes. Of three parts
+    # one is taken, then two, which is as many as can be: four of the curve's five points.
+    weights = np.zeros((16, 16), dtype=np.float32)
+    weights[:3, 3] = [4, 2, 1]
+    target = ScriptedTarget(weights, small_catalogue(16), bias=[0.0] * 4 + [3.5] * 12)
+    pairs = [(Case("c", ("i0", "i1", "i2")), "i3")]
+    (found,) = effects_of(target, pairs, {"a": [[order]]})["a"]
+    for k in (1, 5, 10, 20):
+        for name, (one, two) in (("pos", ranks_without_first), ("neg", ranks_without_last)):
+            expected = ((one <= k) + 4 * (two <= k)) / 5
+            assert getattr(found, f"{name}_at_{k}") == pytest.approx(expected)
+    gains = [1 / np.log2(1 + rank) for rank in ranks_without_first]
+    cdcg = (gains[0] + 4 * gains[1]) / 5
+    assert found.deletion == pytest.approx(1 - cdcg)
+
+
+def test_what_the_first_three_say_of_a_vector_is_that_worked_out_on_paper() -> None:
+    weights = np.array([[3, 0], [0, 2], [0, 2], [1, 0]], dtype=np.float32)
+    pairs = [(Case("c", ("p0", "p1", "p2", "p3")), "i0")]  # its vector is (4, 4)
+    for order, kept in ((("p2", "p0", "p1", "p3"), (3, 4)), (("p3", "p2", "p1", "p0"), (1, 4))):
+        (found,) = effects_of(ScriptedTarget(weights), pairs, {"a": [[order]]})["a"]
+        apart = (4 - kept[0]) ** 2 + (4 - kept[1]) ** 2
+        assert found.kept_vector == pytest.approx(4 * sum(kept) / np.sqrt(32 * np.dot(kept, kept)))
+        assert found.kept_vector_explained == pytest.approx(1 - apart / 32)
+        assert found.kept_gain == pytest.approx(1 / np.log2(1 + 2))
+    blind = effects_of(ScriptedTarget(weights, vectors=False), pairs * 2, {"a": [[order] * 2]})
+    figures = skills(blind, ["c", "c"], floor="a", ceiling="a")["a"]
+    assert set(FURTHER) - set(figures) == {"kept_vector", "kept_vector_explained"}
+
+
+def test_further_measures_tell_those_who_know_from_chance() -> None:
+    target = _additive()
+    pairs = _pairs(target)
+    effects = effects_of(target, pairs, _known(target, pairs))
+    figures = skills(
+        effects, [c.case_id for c, _ in pairs], floor="random", ceiling="leave_one_out"
+    )
+    of = {name: {m: own[m].value for m in FURTHER} for name, own in figures.items()}
+    for k in (1, 5, 10):
+        for less, more in (("leave_one_out", "random"), ("random", "reversed")):
+            assert of[less][f"pos_at_{k}"] < of[more][f"pos_at_{k}"]
+            assert of[less][f"neg_at_{k}"] >= of[more][f"neg_at_{k}"]
+    for more, less in (("leave_one_out", "random"), ("random", "reversed")):
+        assert of[more]["kept_vector"] > of[less]["kept_vector"]
+        assert of[more]["kept_gain"] > of[less]["kept_gain"]
+    assert figures["leave_one_out"]["kept_vector_skill"].value == pytest.approx(1.0)
+    assert "pos_at_1_skill" not in figures["grounded"]
 
 
 def test_chance_has_no_skill_and_leaving_out_has_all_of_it() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from innerview.alignment.records import FORMS, Form, Record
 from innerview.errors import CaseError, SurrogateError, TargetQueryError
+from innerview.evaluation.rewording import RewordedTarget
 from innerview.explanation.evidence import measure
 from innerview.surrogate.stand_in import StandIn, own_claims
 from innerview.surrogate.surrogate import Surrogate
@@ -86,6 +87,19 @@ def test_forms_with_vectors_need_a_target_that_has_them(
     with pytest.raises(SurrogateError, match="no vectors"):
         remembering.stand_in("hybrid")
     assert not remembering.stand_in("behavior").capabilities.vectors
+
+
+def test_other_titles_are_read_only_where_titles_are(remembering: Surrogate) -> None:
+    told = RewordedTarget(remembering.target)
+    assert told.outcomes.titles != remembering.target.outcomes.titles
+    for form in FORMS:
+        usual = remembering.stand_in(form).score(CASES)
+        reworded = remembering.stand_in(form, told=told)
+        assert reworded.outcomes is told.outcomes
+        same = np.allclose(reworded.score(CASES), usual, rtol=1e-3, atol=1e-3)
+        assert same == (form == "intention"), form
+        again = remembering.stand_in(form, told=remembering.target)
+        np.testing.assert_allclose(again.score(CASES), usual, rtol=1e-3, atol=1e-3)
 
 
 def test_no_more_scores_are_kept_than_set(

@@ -18,9 +18,17 @@ import numpy as np
 from innerview.errors import RecordError
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean, bootstrap_skill
 from innerview.explanation._ask import BATCH_SIZE, Answer, Question, ask
-from innerview.targets.protocol import Case, Target
+from innerview.targets.protocol import Case, FloatArray, Target
 
-__all__ = ["CONTROL_LIMIT", "MEASURES", "Effects", "effects_of", "failed_controls", "skills"]
+__all__ = [
+    "CONTROL_LIMIT",
+    "FURTHER",
+    "MEASURES",
+    "Effects",
+    "effects_of",
+    "failed_controls",
+    "skills",
+]
 
 MEASURES = ("necessity", "necessity_five", "sufficiency", "deletion", "insertion")
 """Of one order, each from 0 to 1, more is better:
@@ -37,13 +45,44 @@ MEASURES = ("necessity", "necessity_five", "sufficiency", "deletion", "insertion
     that mean with only the first 1, 2, 3, 5 and 8.
 """
 
-_FIRST, _WIDE, _FIVE = 1, 10, 5
+_FIRST, _WIDE, _FIVE, _THREE = 1, 10, 5, 3
 _CURVE = (1, 2, 3, 5, 8)
+_TOPS = (1, 5, 10, 20)
+
+FURTHER = (
+    "kept_vector", "kept_vector_explained", "kept_gain",
+    *(f"pos_at_{k}" for k in _TOPS), *(f"neg_at_{k}" for k in _TOPS),
+)  # fmt: skip
+"""Of the same order; skill is given of the first only:
+
+``kept_vector``
+    the cosine of the target's vector of the whole case and of its first three parts alone: how
+    much of what its vector says is said by what an explanation names. Left out, as is the next,
+    where the target gives no vectors;
+``kept_vector_explained``
+    1 less their squared distance as a share of the whole's squared length; negative where the
+    three tell less than nothing would;
+``kept_gain``
+    1 / log2(1 + rank) with only the first three;
+``pos_at_1``, ``_5``, ``_10``, ``_20``
+    of the times that the first 1, 2, 3, 5 and 8 are gone, those in which the outcome is still in
+    that top; less is better;
+``neg_at_1``, ``_5``, ``_10``, ``_20``
+    the same without the last 1, 2, 3, 5 and 8; more is better.
+
+Source: POS@k and NEG@k are those of LXR (Barkan et al., WWW 2024), who take parts away in tenths of
+a case and count the whole and the empty one too; no target here can be asked with nothing, and
+cases are short, so the points are those of the curve. Their CDCG is 1 less ``deletion``.
+"""
+_SCALED = (*MEASURES, "kept_vector")
 _PAIRS_AT_ONCE = 128
 
 CONTROL_LIMIT = 0.05
 """A control is an explainer that knows nothing; one that is sure to be farther from 0 than this
 says that the measure can be fooled."""
+
+_Told = dict[tuple[Case, Case], tuple[float, float]]
+"""By a case and what is kept of it, the cosine of their vectors, and the share explained."""
 
 Orders = Mapping[str, Sequence[Sequence[Sequence[str]]]]
 """By explainer one draw or several, each with the distinct parts of every case, those that matter
@@ -52,13 +91,27 @@ most first."""
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What an order of one case's parts does; see ``MEASURES``."""
+    """What an order of one case's parts does; see ``MEASURES`` and ``FURTHER``.
+
+    Of a target without vectors, what is measured on them is NaN.
+    """
 
     necessity: float
     necessity_five: float
     sufficiency: float
     deletion: float
     insertion: float
+    kept_vector: float
+    kept_vector_explained: float
+    kept_gain: float
+    pos_at_1: float
+    pos_at_5: float
+    pos_at_10: float
+    pos_at_20: float
+    neg_at_1: float
+    neg_at_5: float
+    neg_at_10: float
+    neg_at_20: float
 
 
 def effects_of(
@@ -99,8 +152,9 @@ def effects_of(
         asked = [(name, draws) for name, own in trials.items() for draws in own[chunk]]
         questions = [q for _, draws in asked for trial in draws for q in trial.questions()]
         answers = iter(ask(target, questions, batch_size=batch_size))
+        told = _told_by_kept(target, [trial for _, draws in asked for trial in draws])
         for name, draws in asked:
-            found[name].append(_mean([trial.effects(answers) for trial in draws]))
+            found[name].append(_mean([trial.effects(answers, told) for trial in draws]))
     return found
 
 
@@ -126,27 +180,68 @@ class _Trial:
             )
         return cls(case, outcome, tuple(order))
 
-    def _sizes(self) -> list[int]:
-        """How many parts are taken or kept: the curve's points, and five; each at most all but
-        one."""
-        most = len(self.order) - 1
-        return [min(size, most) for size in (*_CURVE, _FIVE)]
+    def _size(self, size: int) -> int:
+        """As many parts, but at most all but one."""
+        return min(size, len(self.order) - 1)
+
+    def gone(self, size: int) -> Case:
+        """Without the first parts."""
+        return self.case.without(self.order[: self._size(size)])
+
+    def kept(self, size: int) -> Case:
+        """With the first parts alone."""
+        return self.case.keep(self.order[: self._size(size)])
 
     def questions(self) -> list[Question]:
-        gone = [self.case.without(self.order[:size]) for size in self._sizes()]
-        kept = [self.case.keep(self.order[:size]) for size in self._sizes()]
-        return [Question(self.case, variant, self.outcome) for variant in (*gone, *kept)]
+        """In the order in which ``effects`` reads their answers."""
+        variants = [
+            *map(self.gone, (*_CURVE, _FIVE)),
+            *map(self.kept, (*_CURVE, _FIVE)),
+            *(self.case.without(self.order[-self._size(size) :]) for size in _CURVE),
+        ]
+        return [Question(self.case, variant, self.outcome) for variant in variants]
 
-    def effects(self, answers: Iterator[Answer]) -> Effects:
-        *gone, without_five = [next(answers).rank for _ in self._sizes()]
-        *kept, with_five = [next(answers).rank for _ in self._sizes()]
+    def effects(self, answers: Iterator[Answer], told: _Told) -> Effects:
+        """What the answers and the vectors, if there are any, say."""
+        *gone, without_five = [next(answers).rank for _ in (*_CURVE, _FIVE)]
+        *kept, with_five = [next(answers).rank for _ in (*_CURVE, _FIVE)]
+        last_gone = [next(answers).rank for _ in _CURVE]
+        cosine, explained = told.get((self.case, self.kept(_THREE)), (np.nan, np.nan))
         return Effects(
             necessity=float(gone[0] > _FIRST),
             necessity_five=float(without_five > _WIDE),
             sufficiency=float(with_five <= _WIDE),
             deletion=1.0 - _mean_gain(gone),
             insertion=_mean_gain(kept),
+            kept_vector=cosine,
+            kept_vector_explained=explained,
+            kept_gain=_mean_gain([kept[_CURVE.index(_THREE)]]),
+            **{f"pos_at_{k}": float(np.mean(np.array(gone) <= k)) for k in _TOPS},
+            **{f"neg_at_{k}": float(np.mean(np.array(last_gone) <= k)) for k in _TOPS},
         )
+
+
+def _told_by_kept(target: Target, trials: Sequence[_Trial]) -> _Told:
+    """How much of each case's vector its first parts tell; nothing where there are no vectors."""
+    if not target.capabilities.vectors:
+        return {}
+    new = list(dict.fromkeys((trial.case, trial.kept(_THREE)) for trial in trials))
+    found: _Told = {}
+    for start in range(0, len(new), _PAIRS_AT_ONCE):
+        pairs = new[start : start + _PAIRS_AT_ONCE]
+        wholes, kept = (target.case_vectors([pair[at] for pair in pairs]) for at in (0, 1))
+        found |= zip(pairs, map(_alike, wholes, kept), strict=True)
+    return found
+
+
+def _alike(whole: FloatArray, kept: FloatArray) -> tuple[float, float]:
+    """Cosine of two vectors, and the share of the first that the second explains; of one without
+    length nothing can be told, and it counts as 0."""
+    one, other = whole.astype(np.float64), kept.astype(np.float64)
+    length = float(one @ one)
+    cosine = float(one @ other / max(np.sqrt(length * (other @ other)), 1e-12))
+    explained = 1.0 - float((one - other) @ (one - other)) / length if length else 0.0
+    return cosine, explained
 
 
 def _mean_gain(ranks: Sequence[int]) -> float:
@@ -161,7 +256,7 @@ def skills(
     ceiling: str,
     seed: int = 0,
 ) -> dict[str, dict[str, Figure]]:
-    """Figures of every explainer, as measured and as ``…_skill``.
+    """Figures of every explainer, as measured and, of most, as ``…_skill``.
 
     Args:
         effects: by explainer, N in the same order.
@@ -170,19 +265,19 @@ def skills(
         seed: of the intervals.
     """
     values = {
-        name: {m: np.array([getattr(one, m) for one in own]) for m in MEASURES}
+        name: {m: np.array([getattr(one, m) for one in own]) for m in (*MEASURES, *FURTHER)}
         for name, own in effects.items()
     }
     found: dict[str, dict[str, Figure]] = {}
     for name, own in values.items():
         figures: dict[str, Figure] = {}
-        for measure in MEASURES:
+        for measure, numbers in own.items():
+            if np.isnan(numbers).any():
+                continue
             low, high = values[floor][measure], values[ceiling][measure]
-            figures[measure] = bootstrap_mean(own[measure].tolist(), cases, seed=seed)
-            if high.mean() > low.mean():
-                figures[f"{measure}_skill"] = bootstrap_skill(
-                    own[measure], low, high, cases, seed=seed
-                )
+            figures[measure] = bootstrap_mean(numbers.tolist(), cases, seed=seed)
+            if measure in _SCALED and high.mean() > low.mean():
+                figures[f"{measure}_skill"] = bootstrap_skill(numbers, low, high, cases, seed=seed)
         found[name] = figures
     return found
 
