@@ -130,7 +130,7 @@ def fidelity(
         heldout = {case.case_id for case in known.test}
         own_pairs = [(case, outcome) for case, outcome in pairs if case.case_id in heldout]
         own_pairs = own_pairs[:n_surrogate]
-        surrogate = readable_surrogate(run, target, say) if own_pairs else None
+        surrogate = readable_surrogate(run / "surrogate", target, say) if own_pairs else None
         if surrogate is not None:
             own = _of_the_surrogate(surrogate, target, own_pairs, say)
             mine = list(own.orders)

@@ -45,14 +45,14 @@ def forms_of(target: Target) -> Sequence[Form]:
     return FORMS if target.capabilities.vectors else FORMS[:1]
 
 
-def readable_surrogate(run: Path, target: Target, say: Say) -> Surrogate | None:
-    """The run's surrogate, if it has one whose memory can be read."""
-    if not (run / "surrogate" / "manifest.json").exists():
+def readable_surrogate(folder: Path, target: Target, say: Say) -> Surrogate | None:
+    """The surrogate in a folder, if there is one whose memory can be read."""
+    if not (folder / "manifest.json").exists():
         return None
     from innerview.surrogate.surrogate import Surrogate
 
-    surrogate = Surrogate.load(run / "surrogate", target)
+    surrogate = Surrogate.load(folder, target)
     if surrogate.memory.edits:
         return surrogate
-    say(Event("surrogate", "it has no memory to read claims in, and is left out"))
+    say(Event("surrogate", f"{folder} has no memory to read claims in, and is left out"))
     return None

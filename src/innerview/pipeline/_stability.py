@@ -62,9 +62,9 @@ def stability(
         seed: of wordings, orders, chance and intervals.
 
     Raises:
-        RunError: the target cannot rescore, fewer than two cases have parts to leave out, or there
-            is no surrogate for the other one to stand beside.
-        SurrogateError: the other surrogate cannot be read, or was aligned with another target.
+        RunError: the target cannot rescore, fewer than two cases have parts to leave out, or one
+            of two surrogates is missing or has no memory to read claims in.
+        SurrogateError: a surrogate is damaged, or was aligned with another target.
     """
     target = rescoring_target(run)
     began = time.monotonic()
@@ -116,14 +116,14 @@ def _surrogates(
     run: Path, beside: Path | None, target: Target, say: Say
 ) -> tuple[Surrogate | None, Surrogate | None]:
     """The run's, if it has one that can be read, and the one beside it."""
-    own = readable_surrogate(run, target, say)
+    own = readable_surrogate(run / "surrogate", target, say)
     if beside is None:
         return own, None
-    if own is None:
-        raise RunError(f"{run}: no surrogate that {beside} could stand beside; align one first")
-    from innerview.surrogate.surrogate import Surrogate
-
-    return own, Surrogate.load(beside, target)
+    other = readable_surrogate(beside, target, say)
+    if own is None or other is None:
+        lacking = run if own is None else beside
+        raise RunError(f"{lacking}: no surrogate whose claims can be read; align one first")
+    return own, other
 
 
 def _asked(target: Target, pairs: Pairs, say: Say, *, seed: int) -> dict[str, tuple[Target, Pairs]]:
