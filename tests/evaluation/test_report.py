@@ -21,7 +21,10 @@ from innerview.evaluation._tables import (
     decile_table,
     difference_table,
     fidelity_table,
+    further_table,
     methods_shown,
+    reader_table,
+    stability_table,
 )
 from innerview.evaluation.agreement import CaseAgreement
 from innerview.evaluation.bootstrap import Figure
@@ -145,6 +148,33 @@ def test_tables_have_a_row_per_metric_and_mark_the_best() -> None:
     assert headings == ["necessity"]
     assert fidelity[0].cells[0] and fidelity[0].cells[0].value == "−0.020"
     assert alignment_table({}) == [] and fidelity_table({}) == ([], [])
+
+
+def test_further_measures_readers_and_stability_have_tables_of_their_own() -> None:
+    said = Figure(0.75, 0.7, 0.8, 50)
+    metrics = METRICS | {
+        "fidelity": {
+            "grounded": {"necessity_skill": said, "kept_vector": said, "pos_at_1": said},
+            "mine": {"necessity_skill": said, "score_error": said, "score_error_mean": said},
+        },
+        "stability": {"titles": {"grounded": {"first_same": said, "claims_recur": said}}},
+    }
+    headings, rows = further_table(metrics)
+    assert headings == ["vector of three parts", "POS@1"]
+    assert [bool(cell) for row in rows for cell in row.cells] == [True, True, False, False]
+    headings, rows = reader_table(metrics)
+    assert headings == ["mine"]
+    assert [row.label for row in rows] == [
+        "Error about the score (less is better)",
+        "Error about the score (less is better), told nothing",
+    ]
+    headings, rows = stability_table(metrics)
+    assert [row.label for row in rows] == ["titles reworded: grounded"]
+    shown = page(metrics=metrics)
+    for section in ("further", "readers", "stability"):
+        assert f'id="{section}"' in shown and f'href="#{section}"' in shown
+        assert f'id="{section}"' not in page()
+        assert f"{section}.csv" in shown
 
 
 def test_verdicts_are_counted_by_who_claimed() -> None:

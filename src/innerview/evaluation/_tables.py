@@ -24,7 +24,9 @@ __all__ = [
     "decile_table",
     "difference_table",
     "fidelity_table",
+    "further_table",
     "methods_shown",
+    "reader_table",
     "sheet_of",
     "stability_table",
 ]
@@ -82,6 +84,38 @@ _CHANGES: Mapping[str, str] = {
     "both_swapped": "both, for the other case's",
     "vectors_zero": "vectors, for zeros",
     "vectors_random": "vectors, for random ones",
+}
+
+_FURTHER: Mapping[str, str] = {
+    "kept_vector": "vector of three parts",
+    "kept_vector_skill": "its skill",
+    "kept_gain": "1 / log2(1 + rank) of three",
+    "pos_at_1": "POS@1",
+    "pos_at_10": "POS@10",
+    "neg_at_1": "NEG@1",
+    "neg_at_10": "NEG@10",
+}
+
+_TOLD_LESS: Mapping[str, str] = {
+    "": "",
+    "_without_text": ", without text",
+    "_masked": ", titles masked",
+    "_shuffled": ", another case's text",
+    "_decision": ", told the decision alone",
+    "_mean": ", told nothing",
+}
+_READERS: Mapping[str, str] = {
+    f"{measure}{less}": f"{says}{told}"
+    for measure, says in {
+        "simulated": "What falls without a part, AUC",
+        "chosen_same": "Which of five was explained",
+        "chosen_unseen": "Which of two is put higher",
+        "language_same": "Which of five was explained, language model",
+        "language_unseen": "Which of two is put higher, language model",
+        "score_error": "Error about the score (less is better)",
+        "told_apart": "Texts known for whose they are",
+    }.items()
+    for less, told in _TOLD_LESS.items()
 }
 
 _AGREEMENT: Mapping[str, str] = {
@@ -178,17 +212,37 @@ def difference_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
 
 def fidelity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     """Headings of the metrics that occur, and one row per method, in the order given."""
+    return _by_explainer(metrics, FIDELITY_METRICS)
+
+
+def further_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """The same of what is measured beside; no rows where nothing was."""
+    return _by_explainer(metrics, _FURTHER)
+
+
+def _by_explainer(
+    metrics: Mapping[str, Any], says: Mapping[str, str]
+) -> tuple[list[str], list[Row]]:
     branches: Mapping[str, Mapping[str, Any]] = metrics.get("fidelity", {})
-    names = [n for n in FIDELITY_METRICS if any(n in branch for branch in branches.values())]
+    names = [name for name in says if any(name in branch for branch in branches.values())]
     rows = [
-        Row(
-            _spaced(method),
-            method,
-            tuple(_cell(branch.get(name)) for name in names),
-        )
+        Row(_spaced(method), method, tuple(_cell(branch.get(name)) for name in names))
         for method, branch in branches.items()
+        if names
     ]
-    return [FIDELITY_METRICS[name] for name in names], rows
+    return [says[name] for name in names], rows
+
+
+def reader_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Explainers whose texts were read, and one row per measure; no rows where none were."""
+    branches: Mapping[str, Mapping[str, Any]] = metrics.get("fidelity", {})
+    read = [name for name, branch in branches.items() if _READERS.keys() & branch.keys()]
+    rows = [
+        Row(says, measure, tuple(_cell(branches[name].get(measure)) for name in read))
+        for measure, says in _READERS.items()
+        if any(measure in branches[name] for name in read)
+    ]
+    return [_spaced(name) for name in read], rows
 
 
 def channel_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:

@@ -14,8 +14,11 @@ from innerview.evaluation._tables import (
     decile_table,
     difference_table,
     fidelity_table,
+    further_table,
     methods_shown,
+    reader_table,
     sheet_of,
+    stability_table,
 )
 from innerview.evaluation.agreement import AGREEMENT_TASKS, CaseAgreement
 from innerview.evaluation.sheets import Sheet
@@ -76,6 +79,9 @@ def report_sheets(findings: Findings) -> list[Sheet]:
         sheet_of("differences", "hybrid, less", *difference_table(metrics)),
         sheet_of("channels", "exchanged", *channel_table(metrics)),
         sheet_of("fidelity", "explanations by (skills, then shares)", *fidelity_table(metrics)),
+        sheet_of("further", "explanations by", *further_table(metrics)),
+        sheet_of("readers", "measure", *reader_table(metrics)),
+        sheet_of("stability", "changed", *stability_table(metrics)),
         *driver_sheets(findings.overview),
         verdict_sheet(verdict_groups(findings.explanations)),
         _case_sheet(findings.explanations),

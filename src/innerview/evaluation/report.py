@@ -31,7 +31,10 @@ from innerview.evaluation._tables import (
     decile_table,
     difference_table,
     fidelity_table,
+    further_table,
     methods_shown,
+    reader_table,
+    stability_table,
 )
 from innerview.evaluation.agreement import AGREEMENT_TASKS, CaseAgreement
 from innerview.evaluation.findings import RIVALS, Findings, report_sheets
@@ -128,6 +131,9 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         channels=channels,
         fidelity_headings=headings,
         fidelity=fidelity,
+        further=further_table(metrics),
+        readers=reader_table(metrics),
+        stability=stability_table(metrics),
         drivers=driver_tables(findings.overview),
         verdicts=verdict_groups(explanations),
         cases=[_case(number, one) for number, one in enumerate(shown, start=1)],

@@ -125,11 +125,14 @@ def report(run: Path, say: Say) -> Path:
     target = load_bundle(run / "target")
     written = sorted((run / "explanations").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
     explanations = _explanations(written[-1]) if written else []
-    metrics, stale = _figures(run, "metrics.json", target)
-    fidelity, also_stale = _figures(run, "fidelity.json", target)
-    metrics |= {
+    measured = {
+        name: _figures(run, f"{name}.json", target) for name in ("metrics", "fidelity", "stability")
+    }
+    fidelity, _ = measured["fidelity"]
+    metrics = measured["metrics"][0] | {
         "fidelity": fidelity.get("fidelity", {}),
         "failed_controls": fidelity.get("meta", {}).get("failed_controls", []),
+        "stability": measured["stability"][0].get("stability", {}),
     }
     path = run / "report" / "index.html"
     provenance = {
@@ -151,7 +154,7 @@ def report(run: Path, say: Say) -> Path:
         overview=overview_of(run / "report" / "overview.json", target),
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
-        notes=[*stage.get("notes", ()), *stale, *also_stale],
+        notes=[*stage.get("notes", ()), *(note for _, own in measured.values() for note in own)],
     )
     write_report(path, findings)
     said = findings.showing
