@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -27,6 +29,7 @@ from innerview.pipeline import (
     _evaluate,
     _evidence,
     _fidelity,
+    _own_reasons,
     _stability,
     compare,
     evaluate,
@@ -324,7 +327,7 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     # A control that looks at the very target shows all the skill there is.
     monkeypatch.setattr(_fidelity, "PermutedTarget", lambda target, seed: target)
     with pytest.raises(RunError, match="no figure can be believed: control_permuted_target has a"):
-        fidelity(settings.out, lambda event: None, n_cases=25, shapley_budget=300)
+        fidelity(settings.out, lambda event: None, n_cases=25, shapley_budget=300, seed=1)
     assert list(read_metrics(path)) == ["meta"], "figures from before are not believed either"
     said: list[Event] = []
     report(settings.out, said.append)
@@ -343,8 +346,21 @@ class _Reader:
     target does."""
 
     fingerprint = "reader"
+    base = SimpleNamespace(name="tiny")
 
-    def stand_in(self, form: str, *, told: Target) -> DerivedTarget:
+    def __init__(self, target: Target | None = None) -> None:
+        self.target = target
+        self.asked: list[str] = []
+
+    def answer(self, records: Sequence[Record], **_: int) -> list[str]:
+        self.asked.append("free_prose")
+        assert self.target is not None
+        return [f'It is "{self.target.parts.title(r.parts[-1])}".' for r in records]
+
+    def stand_in(self, form: str, *, told: Target | None = None) -> DerivedTarget:
+        told = told or self.target
+        assert told is not None
+        self.asked.append(form)
         understood = DerivedTarget(told) if form != "behavior" else _Spelled(told)
         understood.form = form  # type: ignore[attr-defined]
         return understood
@@ -355,6 +371,43 @@ class _Spelled(DerivedTarget):
         letters = [[crc32(self.parts.title(p).encode()) % 97 for p in c.parts] for c in cases]
         fit = np.arange(len(self.outcomes)) / len(self.outcomes)
         return np.outer([sum(own) for own in letters], fit).astype(np.float32)
+
+
+def test_a_surrogate_is_not_asked_again_for_its_reasons(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _start(replace(settings, n_test=9))
+    monkeypatch.setattr(_own_reasons, "_TEXTS_AT_ONCE", 4)
+
+    def measure(surrogate: _Reader, out: Path, n: int = 9) -> dict[str, Any]:
+        monkeypatch.setattr(_fidelity, "readable_surrogate", lambda *_: surrogate)
+        said: list[Event] = []
+        path = fidelity(
+            out, said.append, n_cases=25, n_surrogate=n, shapley_budget=300, unaligned=False
+        )
+        return read_metrics(path) | {"said": [event.text for event in said]}
+
+    target = load_bundle(settings.out / "target")
+    whole, killed = _Reader(target), _Reader(target)
+    shutil.copytree(settings.out, settings.out.with_name("again"))
+    found = measure(whole, settings.out)
+    assert whole.asked == [*FORMS, "free_prose"]
+    assert found["meta"]["n_surrogate_cases"] == 9
+    assert found["fidelity"]["surrogate_intention"]["verified_share"].value == 1.0
+    assert found["fidelity"]["surrogate_behavior"]["verified_share"].value < 1.0
+    assert measure(whole, settings.out)["said"] == ["unchanged, kept"]
+
+    again = settings.out.with_name("again")
+    with monkeypatch.context() as patched:
+        patched.setattr(killed, "answer", _killed)
+        with pytest.raises(Killed):
+            measure(killed, again)
+    resumed = measure(killed, again)
+    assert resumed["fidelity"] == found["fidelity"]
+    with monkeypatch.context() as patched:
+        patched.setattr(killed, "answer", _killed)
+        fewer = measure(killed, again, n=8)
+    assert fewer["meta"]["n_surrogate_cases"] == 8, "the first eight were kept, texts as well"
 
 
 def test_an_explanation_that_hangs_on_words_is_told_from_one_that_does_not(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from innerview.alignment.records import Form, Record, Text
 from innerview.evaluation.orders import named_first
 from innerview.targets.protocol import Case, Target
 
-__all__ = ["Answering", "free_prose_orders", "mentions", "named_parts"]
+__all__ = ["Answering", "free_prose_orders", "mentions", "named_parts", "solved"]
 
 _TOKENS, _LEAST_LETTERS = 96, 4
 
@@ -52,6 +53,11 @@ def _question(case: Case, title: str, form: Form) -> Record:
     return Record(
         "chat", form, case.case_id, case.parts, len(case.parts), (Text(text),), "?"
     )  # fmt: skip
+
+
+def solved(case: Case, outcome: str, target: Target, text: str) -> Record:
+    """The same question with an answer, to be shown as an example."""
+    return replace(_question(case, target.outcomes.title(outcome), "behavior"), answer=text)
 
 
 def named_parts(text: str, case: Case, target: Target) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,32 +15,34 @@ from innerview.alignment.cases import Cases, read_cases
 from innerview.alignment.prose import checked_claims
 from innerview.errors import MissingExtraError, RunError
 from innerview.evaluation import orders
-from innerview.evaluation.choices import WordReader, chosen
+from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.choices import LanguageReader, WordReader, chosen
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.conventional import masked_scores
 from innerview.evaluation.discriminators import foretold_scores, told_apart
 from innerview.evaluation.fidelity import effects_of, failed_controls, skills
-from innerview.evaluation.free_prose import free_prose_orders
 from innerview.evaluation.given import Given, given_figures, given_orders, read_given
 from innerview.evaluation.results import MetricTree, write_metrics
 from innerview.evaluation.simulatability import simulated_changes
 from innerview.explanation._ask import first_outcomes
 from innerview.explanation.claims import CheckedClaim
 from innerview.explanation.evidence import Evidence, Thresholds, measure_many
-from innerview.explanation.verify import verify_many
+from innerview.pipeline._found import Found, Timed
+from innerview.pipeline._kept import Kept
 from innerview.pipeline._measured import (
     fewest_queries,
-    forms_of,
+    fingerprint_in,
     readable_surrogate,
     rescoring_target,
     usable_cases,
 )
-from innerview.pipeline._stage import Event, Say
+from innerview.pipeline._own_reasons import OwnReasons
+from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import Case, Target
 
 if TYPE_CHECKING:
-    from innerview.surrogate.surrogate import Surrogate
+    pass
 
 __all__ = ["fidelity"]
 
@@ -51,6 +52,10 @@ _DRAWS = 8
 may have."""
 _LEARNED_FROM = 50, 500
 """Cases from which a mask is learned, at least and at most."""
+_VERSION = 1
+"""Of what is measured."""
+_READ = 100
+"""Texts that a language model reads, the first ones: it takes long."""
 _SINGLES = Thresholds(max_set=1, max_groups=0)
 
 
@@ -73,15 +78,6 @@ def _noted(path: Path, target: Target) -> Iterator[None]:
         raise
 
 
-@dataclass
-class _Found:
-    """What is known of each case by now: by explainer draws of orders, and claims."""
-
-    orders: dict[str, list[list[orders.Order]]] = field(default_factory=dict)
-    claims: dict[str, list[list[CheckedClaim]]] = field(default_factory=dict)
-    cost: dict[str, dict[str, float]] = field(default_factory=dict)
-
-
 def fidelity(
     run: Path,
     say: Say,
@@ -90,12 +86,15 @@ def fidelity(
     n_surrogate: int = 200,
     shapley_budget: int = 500,
     given: Mapping[str, Path] | None = None,
+    unaligned: bool = True,
+    reader: str | None = None,
     seed: int = 0,
 ) -> Path:
     """Measure on how much of what explainers name the target's first outcomes hang.
 
     Held-out cases come first, then those that the surrogate was aligned on; the surrogate's own
-    orders and claims are of held-out ones only.
+    orders and claims are of held-out ones only. What it has said is kept: whoever is killed goes
+    on, and whoever wants more cases asks for the rest.
 
     Args:
         run: with a target and its cases, and a surrogate if there is one.
@@ -105,6 +104,9 @@ def fidelity(
         shapley_budget: queries for each case; more where that is too few for its parts.
         given: files of explanations that somebody else made, by the name that their figures get;
             see ``evaluation/given.py``.
+        unaligned: let the base language model explain, too, before training: as it is, and shown
+            two explanations that are grounded in evidence.
+        reader: a base language model that reads the files' explanations as well.
         seed: of chance, controls and intervals.
 
     Raises:
@@ -115,16 +117,23 @@ def fidelity(
     target = rescoring_target(run)
     began = time.monotonic()
     known = read_cases(run)
+    others = _read_others(given or {}, target, known)
+    texts = {name: file.read_text(encoding="utf-8") for name, file in (given or {}).items()}
+    whose = [target.fingerprint, fingerprint_in(run / "surrogate"), seed, _VERSION]
+    asked = [n_cases, n_surrogate, shapley_budget, texts, unaligned, reader]
+    made_from = digest([*whose, asked])
+    path = run / "report" / "fidelity.json"
+    if _is_measured(path, made_from):
+        say(Event("fidelity", "unchanged, kept"))
+        return path
     usable = usable_cases([*known.test, *known.valid, *known.train], target)
     cases, to_learn_from = usable[:n_cases], usable[n_cases:]
-    others = _read_others(given or {}, target, known)
     if len(cases) < 2:
         raise RunError(f"{run}: {len(cases)} cases have parts to leave out; two or more are needed")
     pairs = list(zip(cases, first_outcomes(target, [(c, c) for c in cases]), strict=True))
     found = _of_the_target(target, pairs, say, shapley_budget=shapley_budget, seed=seed)
     _of_a_learned_mask(target, pairs, to_learn_from, found, say, seed=seed)
     _of_nobody(run, target, pairs, found, seed=seed)
-    path = run / "report" / "fidelity.json"
     with _noted(path, target):
         tree = _figures(target, pairs, found, say, seed=seed)
         heldout = {case.case_id for case in known.test}
@@ -132,7 +141,12 @@ def fidelity(
         own_pairs = own_pairs[:n_surrogate]
         surrogate = readable_surrogate(run / "surrogate", target, say) if own_pairs else None
         if surrogate is not None:
-            own = _of_the_surrogate(surrogate, target, own_pairs, say)
+            kept = Kept(run / "report" / ".kept" / "fidelity.jsonl", digest(whose))
+            reasons = OwnReasons(target, own_pairs, kept, say)
+            reasons.of_surrogate(surrogate)
+            if unaligned:
+                reasons.of_base(surrogate.base.name, known.train, seed=seed)
+            own = reasons.found
             mine = list(own.orders)
             for name, draws in found.orders.items():
                 if name in ("random", "leave_one_out") or name.startswith("control_"):
@@ -142,10 +156,10 @@ def fidelity(
             tree |= {name: figures[name] for name in mine}
             found.cost |= own.cost
         for name, explanations in others.items():
-            tree[name] = _of_a_file(target, name, explanations, say, seed=seed)
-    if find_spec("sklearn") is not None:
-        for name, apart in told_apart(others, target, seed=seed).items():
-            tree[name] = {**tree[name], **apart}
+            tree[name] = _of_a_file(target, name, explanations, say, reader=reader, seed=seed)
+        if find_spec("sklearn") is not None:
+            for name, apart in told_apart(others, target, seed=seed).items():
+                tree[name] = {**tree[name], **apart}
     meta = {
         "target": target.fingerprint,
         "seed": seed,
@@ -156,10 +170,21 @@ def fidelity(
         "surrogate": surrogate.fingerprint if surrogate is not None else None,
         "n_surrogate_cases": len(own_pairs) if surrogate is not None else 0,
         "cost": found.cost,
+        "made_from": made_from,
     }
     write_metrics(path, {"fidelity": tree}, meta=meta)
     say(Event("fidelity", f"{path}", 1.0))
     return path
+
+
+def _is_measured(path: Path, made_from: str) -> bool:
+    """Whether a file holds figures of the very same; not those that no figure could be believed
+    of."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return bool(found["fidelity"] and found["meta"]["made_from"] == made_from)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _of_the_target(
@@ -169,11 +194,11 @@ def _of_the_target(
     *,
     shapley_budget: int,
     seed: int,
-) -> _Found:
+) -> Found:
     """Explainers that ask the target, with what each of them costs."""
-    found = _Found()
+    found = Found()
     grounded: list[tuple[Evidence, list[CheckedClaim]]] = []
-    with _Timed(target, found.cost, "grounded", len(pairs)):
+    with Timed(target, found.cost, "grounded", len(pairs)):
         for start in range(0, len(pairs), _AT_ONCE):
             say(Event("fidelity", f"{start} of {len(pairs)} cases measured", start / len(pairs)))
             grounded += checked_claims(target, pairs[start : start + _AT_ONCE])
@@ -181,7 +206,7 @@ def _of_the_target(
     found.orders["grounded"] = [[orders.by_explanation(evidence) for evidence, _ in grounded]]
     found.orders["leave_one_out"] = [[orders.by_leaving_out(evidence) for evidence, _ in grounded]]
     by_value = []
-    with _Timed(target, found.cost, "shapley", len(pairs)):
+    with Timed(target, found.cost, "shapley", len(pairs)):
         for at, (case, outcome) in enumerate(pairs):
             if not at % _AT_ONCE:
                 say(Event("fidelity", f"Shapley values of {at} cases", at / len(pairs)))
@@ -204,7 +229,7 @@ def _of_a_learned_mask(
     target: Target,
     pairs: Sequence[tuple[Case, str]],
     others: Sequence[Case],
-    found: _Found,
+    found: Found,
     say: Say,
     *,
     seed: int,
@@ -218,7 +243,7 @@ def _of_a_learned_mask(
     say(Event("fidelity", f"a mask learned on {len(others)} other cases"))
     learned = list(zip(others, first_outcomes(target, [(c, c) for c in others]), strict=True))
     mask = LearnedMask(learned, masked_scores(learned, target, seed=seed), target, seed=seed)
-    with _Timed(target, found.cost, "learned_mask", len(pairs)):
+    with Timed(target, found.cost, "learned_mask", len(pairs)):
         found.orders["learned_mask"] = [mask.orders(pairs, seed=seed)]
 
 
@@ -238,7 +263,7 @@ def _of_permuted(
 
 
 def _of_conventional_surrogates(
-    target: Target, pairs: Sequence[tuple[Case, str]], found: _Found, say: Say, *, seed: int
+    target: Target, pairs: Sequence[tuple[Case, str]], found: Found, say: Say, *, seed: int
 ) -> None:
     """Models that are fitted to the target's scores of random subsets; they share those."""
     if find_spec("sklearn") is None:
@@ -249,12 +274,12 @@ def _of_conventional_surrogates(
 
     say(Event("fidelity", f"random subsets of {len(pairs)} cases scored"))
     masked = []
-    with _Timed(target, found.cost, "lime", len(pairs)):
+    with Timed(target, found.cost, "lime", len(pairs)):
         for start in range(0, len(pairs), _AT_ONCE):
             masked += masked_scores(pairs[start : start + _AT_ONCE], target, seed=seed)
     scored = found.cost["lime"]
     for name, order in (("lime", by_lime), ("boosted_trees", by_boosted_trees)):
-        with _Timed(target, found.cost, name, len(pairs)):
+        with Timed(target, found.cost, name, len(pairs)):
             found.orders[name] = [
                 [order(case, own, seed=seed) for (case, _), own in zip(pairs, masked, strict=True)]
             ]
@@ -271,7 +296,13 @@ def _read_others(given: Mapping[str, Path], target: Target, known: Cases) -> dic
 
 
 def _of_a_file(
-    target: Target, name: str, given: Sequence[Given], say: Say, *, seed: int
+    target: Target,
+    name: str,
+    given: Sequence[Given],
+    say: Say,
+    *,
+    reader: str | None,
+    seed: int,
 ) -> MetricTree:
     """Figures of explanations from a file, beside chance and the ceiling on the same cases.
 
@@ -282,7 +313,7 @@ def _of_a_file(
         raise RunError(f"{name}: one explanation; two or more can be measured")
     pairs = [(one.case, one.outcome) for one in given]
     cases = [one.case for one in given]
-    own = _Found()
+    own = Found()
     evidence = list(measure_many(pairs, target, thresholds=_SINGLES))
     singles = [orders.by_leaving_out(e) for e in evidence]
     own.orders = {
@@ -298,7 +329,21 @@ def _of_a_file(
         figures |= simulated_changes(given, evidence, target, seed=seed)
         figures |= foretold_scores(given, evidence, target, seed=seed)
         figures |= chosen(given, target, WordReader(target, seed=seed), seed=seed)
+    if reader is not None:
+        say(Event("fidelity", f"{name}: {reader} reads {len(given[:_READ])} texts"))
+        figures |= _read_by(reader, given[:_READ], target, seed=seed)
     return figures
+
+
+def _read_by(
+    reader: str, given: Sequence[Given], target: Target, *, seed: int
+) -> dict[str, Figure]:
+    """What a base language model, as it is, would choose in the target's place."""
+    from innerview.surrogate.base import load_base
+    from innerview.surrogate.surrogate import Surrogate
+
+    model = LanguageReader(Surrogate(load_base(reader), target, seed=seed), target)
+    return chosen(given, target, model, name="language", seed=seed)
 
 
 def _by_chance(cases: Sequence[Case], *, seed: int) -> list[list[orders.Order]]:
@@ -311,24 +356,8 @@ def _shuffled(
     return [shuffled_orders(cases, own, seed=seed + draw) for draw in range(_DRAWS)]
 
 
-class _Timed:
-    """Notes queries and milliseconds per case of what happens within."""
-
-    def __init__(self, target: Target, cost: dict[str, dict[str, float]], name: str, n: int):
-        self.target, self.cost, self.name, self.n = target, cost, name, n
-
-    def __enter__(self) -> None:
-        self.queries, self.began = self.target.queries.used, time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.cost[self.name] = {
-            "queries": round((self.target.queries.used - self.queries) / self.n, 1),
-            "milliseconds": round(1000 * (time.perf_counter() - self.began) / self.n, 2),
-        }
-
-
 def _of_nobody(
-    run: Path, target: Target, pairs: Sequence[tuple[Case, str]], found: _Found, *, seed: int
+    run: Path, target: Target, pairs: Sequence[tuple[Case, str]], found: Found, *, seed: int
 ) -> None:
     """Explainers that ask nobody, and those that know nothing."""
     popularity = json.loads((run / "labels" / "popularity.json").read_text(encoding="utf-8"))
@@ -352,7 +381,7 @@ def _of_nobody(
 
 
 def _figures(
-    target: Target, pairs: Sequence[tuple[Case, str]], found: _Found, say: Say, *, seed: int
+    target: Target, pairs: Sequence[tuple[Case, str]], found: Found, say: Say, *, seed: int
 ) -> dict[str, MetricTree]:
     """Figures by explainer.
 
@@ -372,35 +401,3 @@ def _figures(
         else own
         for name, own in figures.items()
     }
-
-
-def _of_the_surrogate(
-    surrogate: Surrogate, target: Target, pairs: Sequence[tuple[Case, str]], say: Say
-) -> _Found:
-    """What a surrogate claims in every form, while the target scores nothing; then checked."""
-    from innerview.surrogate.stand_in import own_claims
-
-    found = _Found()
-    for form in forms_of(target):
-        stand_in = surrogate.stand_in(form)
-        own = []
-        name = f"surrogate_{form}"
-        with _Timed(target, found.cost, name, len(pairs)):
-            for start in range(0, len(pairs), _AT_ONCE // 8):
-                say(Event("fidelity", f"{start} cases put to the surrogate in {form} form",
-                          start / len(pairs)))  # fmt: skip
-                own += own_claims(stand_in, pairs[start : start + _AT_ONCE // 8])
-        if form != "behavior":
-            found.cost[name]["vectors"] = round(stand_in.queries.used / len(pairs), 1)
-        flat = [
-            (claim, case)
-            for (_, claims), (case, _) in zip(own, pairs, strict=True)
-            for claim in claims
-        ]
-        checked = iter(verify_many(flat, target))
-        found.orders[name] = [[orders.by_explanation(evidence) for evidence, _ in own]]
-        found.claims[name] = [[next(checked) for _ in claims] for _, claims in own]
-    say(Event("fidelity", f"{len(pairs)} texts written freely"))
-    with _Timed(target, found.cost, "free_prose", len(pairs)):
-        found.orders["free_prose"] = [free_prose_orders(surrogate, target, pairs)]
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,20 @@ from typing import TYPE_CHECKING
 from innerview.alignment.records import FORMS, Form
 from innerview.errors import RunError
 from innerview.pipeline._stage import Event, Say
+from innerview.surrogate.manifest import fingerprint_of
 from innerview.targets import Case, Target, load_bundle
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
 
-__all__ = ["fewest_queries", "forms_of", "readable_surrogate", "rescoring_target", "usable_cases"]
+__all__ = [
+    "fewest_queries",
+    "fingerprint_in",
+    "forms_of",
+    "readable_surrogate",
+    "rescoring_target",
+    "usable_cases",
+]
 
 
 def rescoring_target(run: Path) -> Target:
@@ -43,6 +52,12 @@ def fewest_queries(case: Case) -> int:
 def forms_of(target: Target) -> Sequence[Form]:
     """In which a surrogate can be asked."""
     return FORMS if target.capabilities.vectors else FORMS[:1]
+
+
+def fingerprint_in(folder: Path) -> str | None:
+    """Of the surrogate in a folder, if there is one; it is not loaded."""
+    path = folder / "manifest.json"
+    return fingerprint_of(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def readable_surrogate(folder: Path, target: Target, say: Say) -> Surrogate | None:

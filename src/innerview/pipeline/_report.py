@@ -17,10 +17,10 @@ from innerview.evaluation.report import write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.style import Style
+from innerview.pipeline._measured import fingerprint_in
 from innerview.pipeline._overview import overview_of
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
-from innerview.surrogate.manifest import fingerprint_of
 from innerview.targets import Target, load_bundle
 
 if TYPE_CHECKING:
@@ -104,8 +104,7 @@ def _figures(run: Path, name: str, target: Target) -> tuple[dict[str, Any], list
     path = run / "report" / name
     found = read_metrics(path) if path.exists() else {}
     about = found.get("meta", {})
-    manifest = run / "surrogate" / "manifest.json"
-    surrogate = fingerprint_of(json.loads(manifest.read_text())) if manifest.exists() else None
+    surrogate = fingerprint_in(run / "surrogate")
     if not found:
         return {}, []
     if about.get("target") == target.fingerprint and about.get("surrogate") in (None, surrogate):
