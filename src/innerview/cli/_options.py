@@ -122,6 +122,19 @@ Tone = Annotated[
 About = Annotated[
     str | None, typer.Option(help="An attribute to speak of first: genre.", metavar="ATTRIBUTE")
 ]
+NCases = Annotated[
+    int, typer.Option(min=1, help="Cases for explainers that ask the target, or nobody.")
+]
+NSurrogate = Annotated[
+    int, typer.Option(min=0, help="Held-out cases for what the surrogate claims unasked.")
+]
+Explanations = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Somebody else's explanations to measure as well, one JSON object a line: case_id,"
+        " reasons (ids of parts) or text, and outcome_id. May be given again.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}

@@ -37,6 +37,7 @@ def add_to(app: typer.Typer) -> None:
         evaluate,
         evidence,
         fidelity,
+        benchmark,
         stability,
         overview,
         compare,
@@ -211,19 +212,17 @@ def evidence(
 
 
 def fidelity(
+    *,
     run: opt.Run,
-    n_cases: Annotated[
-        int, typer.Option(min=1, help="Cases for explainers that ask the target, or nobody.")
-    ] = 1600,
-    n_surrogate: Annotated[
-        int, typer.Option(min=0, help="Held-out cases for what the surrogate claims unasked.")
-    ] = 200,
-    explanations: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Somebody else's explanations to measure as well, one JSON object a line: case_id,"
-            " reasons (ids of parts) or text, and outcome_id. May be given again.",
-        ),
+    n_cases: opt.NCases = 1600,
+    n_surrogate: opt.NSurrogate = 200,
+    explanations: opt.Explanations = None,
+    unaligned: Annotated[
+        bool, typer.Option(help="Let the base model explain too, before training.")
+    ] = True,
+    reader: Annotated[
+        str | None,
+        typer.Option(help="A base model that reads those explanations as well.", metavar="MODEL"),
     ] = None,
     seed: opt.Seed = 0,
 ) -> None:
@@ -232,16 +231,39 @@ def fidelity(
     Parts are taken away in the order in which each explainer names them: the evidence, the
     surrogate on its own, Shapley values, LIME, boosted trees, a mask learned on other cases,
     similarity, plausible ones, chance, and files of your own. Refuses to give any figure if an
-    explainer that knows nothing shows skill.
+    explainer that knows nothing shows skill. The same command goes on where a killed one stopped.
     """
     from innerview import pipeline
 
     given = opt.named_files(explanations or [])
     with progress() as say:
         path = pipeline.fidelity(
+            run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, unaligned=unaligned,
+            reader=reader, seed=seed,
+        )  # fmt: skip
+    show_fidelity(path)
+
+
+def benchmark(
+    run: opt.Run,
+    n_cases: opt.NCases = 1600,
+    n_surrogate: opt.NSurrogate = 200,
+    explanations: opt.Explanations = None,
+    seed: opt.Seed = 0,
+) -> None:
+    """The whole battery: everything that says how far explanations can be trusted.
+
+    What evaluate, fidelity, stability and overview measure, and then the report. Stages whose
+    figures are there are skipped, and a killed one goes on. Refuses as fidelity does.
+    """
+    from innerview import pipeline
+
+    given = opt.named_files(explanations or [])
+    with progress() as say:
+        path = pipeline.benchmark(
             run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed
         )
-    show_fidelity(path)
+    typer.echo(str(path))
 
 
 def stability(

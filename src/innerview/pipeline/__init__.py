@@ -5,6 +5,7 @@ Knows how the rooms are put together and nothing of what goes on in them.
 """
 
 from innerview.pipeline._align import align, label
+from innerview.pipeline._benchmark import benchmark
 from innerview.pipeline._compare import compare
 from innerview.pipeline._evaluate import evaluate
 from innerview.pipeline._evidence import evidence
@@ -21,6 +22,7 @@ __all__ = [
     "RunSettings",
     "Say",
     "align",
+    "benchmark",
     "compare",
     "demo",
     "evaluate",

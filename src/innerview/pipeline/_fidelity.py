@@ -33,6 +33,7 @@ from innerview.pipeline._kept import Kept
 from innerview.pipeline._measured import (
     fewest_queries,
     fingerprint_in,
+    is_measured,
     readable_surrogate,
     rescoring_target,
     usable_cases,
@@ -123,7 +124,7 @@ def fidelity(
     asked = [n_cases, n_surrogate, shapley_budget, texts, unaligned, reader]
     made_from = digest([*whose, asked])
     path = run / "report" / "fidelity.json"
-    if _is_measured(path, made_from):
+    if is_measured(path, "fidelity", made_from):
         say(Event("fidelity", "unchanged, kept"))
         return path
     usable = usable_cases([*known.test, *known.valid, *known.train], target)
@@ -175,16 +176,6 @@ def fidelity(
     write_metrics(path, {"fidelity": tree}, meta=meta)
     say(Event("fidelity", f"{path}", 1.0))
     return path
-
-
-def _is_measured(path: Path, made_from: str) -> bool:
-    """Whether a file holds figures of the very same; not those that no figure could be believed
-    of."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return bool(found["fidelity"] and found["meta"]["made_from"] == made_from)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def _of_the_target(

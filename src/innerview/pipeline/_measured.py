@@ -20,6 +20,7 @@ __all__ = [
     "fewest_queries",
     "fingerprint_in",
     "forms_of",
+    "is_measured",
     "readable_surrogate",
     "rescoring_target",
     "usable_cases",
@@ -58,6 +59,16 @@ def fingerprint_in(folder: Path) -> str | None:
     """Of the surrogate in a folder, if there is one; it is not loaded."""
     path = folder / "manifest.json"
     return fingerprint_of(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def is_measured(path: Path, what: str, made_from: str) -> bool:
+    """Whether a file holds figures of something, made from the very same; where a control has
+    failed, it holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return bool(found[what] and found["meta"]["made_from"] == made_from)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def readable_surrogate(folder: Path, target: Target, say: Say) -> Surrogate | None:

@@ -14,13 +14,15 @@ from innerview.alignment.prose import checked_claims
 from innerview.errors import RunError
 from innerview.evaluation.overview import Told, overview
 from innerview.explanation._ask import first_outcomes
-from innerview.pipeline._measured import rescoring_target, usable_cases
+from innerview.pipeline._measured import is_measured, rescoring_target, usable_cases
 from innerview.pipeline._stage import Event, Say, digest, write_json
 from innerview.targets import Case, Target
 
 __all__ = ["overview_of", "write_overview"]
 
 _AT_ONCE = 128
+_VERSION = 1
+"""Of what is measured."""
 
 
 def write_overview(
@@ -47,6 +49,13 @@ def write_overview(
         RunError: the target cannot rescore, or there is no such case.
     """
     target = rescoring_target(run)
+    # What is asked of some cases must not take the place of what the report shows.
+    which = "" if outcome is None and part is None else f"-{digest([outcome, part])[:8]}"
+    path = run / "report" / f"overview{which}.json"
+    made_from = digest([target.fingerprint, n_cases, outcome, part, seed, _VERSION])
+    if is_measured(path, "figures", made_from):
+        say(Event("overview", "unchanged, kept"))
+        return path
     began = time.monotonic()
     known = read_cases(run)
     cases = usable_cases([*known.test, *known.valid, *known.train], target)
@@ -63,10 +72,8 @@ def write_overview(
         told += [Told(case, *own) for (case, _), own in zip(chunk, found, strict=True)]
         text = f"{len(told):,} of {len(pairs):,} cases measured"
         say(Event("overview", text, len(told) / len(pairs)))
-    # What is asked of some cases must not take the place of what the report shows.
-    which = "" if outcome is None and part is None else f"-{digest([outcome, part])[:8]}"
-    path = run / "report" / f"overview{which}.json"
     meta = {
+        "made_from": made_from,
         "target": target.fingerprint,
         "outcome": outcome,
         "part": part,

@@ -27,12 +27,14 @@ from innerview.explanation.evidence import Evidence, measure_many
 from innerview.explanation.grounded import claims_from
 from innerview.pipeline._measured import (
     fewest_queries,
+    fingerprint_in,
     forms_of,
+    is_measured,
     readable_surrogate,
     rescoring_target,
     usable_cases,
 )
-from innerview.pipeline._stage import Event, Say
+from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import Case, Target
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["stability"]
 
 _AT_ONCE = 8
+_VERSION = 1
+"""Of what is measured."""
 _SHAPLEY_BUDGET = 500
 
 Pairs = Sequence[tuple[Case, str]]
@@ -67,6 +71,12 @@ def stability(
         SurrogateError: a surrogate is damaged, or was aligned with another target.
     """
     target = rescoring_target(run)
+    whose = [fingerprint_in(folder) for folder in (run / "surrogate", beside) if folder is not None]
+    made_from = digest([target.fingerprint, whose, n_cases, seed, _VERSION])
+    path = run / "report" / "stability.json"
+    if is_measured(path, "stability", made_from):
+        say(Event("stability", "unchanged, kept"))
+        return path
     began = time.monotonic()
     cases = usable_cases(read_cases(run).test, target)[:n_cases]
     if len(cases) < 2:
@@ -104,9 +114,9 @@ def stability(
         "seconds": round(time.monotonic() - began, 1),
         "n_cases": len(cases),
         "order": "shuffled" if "order" in asked else "not applicable: the target minds it",
+        "made_from": made_from,
         "titles_unchanged": unchanged_titles(target, reworded, pairs),
     }
-    path = run / "report" / "stability.json"
     write_metrics(path, {"stability": tree}, meta=meta)
     say(Event("stability", f"{path}", 1.0))
     return path

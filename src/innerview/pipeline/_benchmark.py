@@ -1,0 +1,64 @@
+"""The whole battery: everything that says how far explanations can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from innerview.errors import RunError
+from innerview.pipeline._evaluate import evaluate
+from innerview.pipeline._fidelity import fidelity
+from innerview.pipeline._overview import write_overview
+from innerview.pipeline._report import report
+from innerview.pipeline._stability import stability
+from innerview.pipeline._stage import Event, Say
+from innerview.targets import load_bundle
+
+__all__ = ["benchmark"]
+
+
+def benchmark(
+    run: Path,
+    say: Say,
+    *,
+    n_cases: int = 1600,
+    n_surrogate: int = 200,
+    given: Mapping[str, Path] | None = None,
+    seed: int = 0,
+) -> Path:
+    """Measure alignment, fidelity, stability and what drives the target, and write the report.
+
+    Each stage is skipped where what it would measure is there; one that was killed goes on. What a
+    target cannot do is left out, and said.
+
+    Args:
+        run: with a target and its cases; alignment needs records and a surrogate.
+        say: told how far it is.
+        n_cases: for explainers that ask the target or nobody, and for what drives it.
+        n_surrogate: held-out cases for the surrogate's own claims; a quarter of them, explained
+            twice, for stability.
+        given: files of explanations that somebody else made, by the name that their figures get.
+        seed: of baselines, controls and intervals.
+
+    Returns:
+        The report.
+
+    Raises:
+        DataError: a file of explanations cannot be used.
+        RunError: a control shows skill, so that no figure could be believed; the report says so.
+    """
+    if (run / "surrogate" / "manifest.json").exists():
+        evaluate(run, say, seed=seed)
+    else:
+        say(Event("evaluate", "left out: there is no surrogate"))
+    if load_bundle(run / "target").capabilities.rescoring:
+        try:
+            fidelity(run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed)
+        except RunError:
+            report(run, say)
+            raise
+        stability(run, say, n_cases=max(2, n_surrogate // 4), seed=seed)
+        write_overview(run, say, n_cases=n_cases, seed=seed)
+    else:
+        say(Event("fidelity", "left out: the target cannot score a changed case"))
+    return report(run, say)
