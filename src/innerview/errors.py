@@ -6,6 +6,7 @@
     ├── CaseError            a case or outcome the target cannot take  (ValueError)
     ├── BundleError          a target bundle that must not be used     (ValueError)
     ├── TargetQueryError     the target failed to answer               (RuntimeError)
+    ├── EndpointError        a judge's endpoint unfit, or failed       (RuntimeError)
     ├── RecordError          an alignment record cannot be built       (ValueError)
     ├── SlotMismatchError    vectors and vector slots do not fit       (ValueError)
     ├── SurrogateError       surrogate files or base weights unfit     (ValueError)
@@ -24,6 +25,7 @@ __all__ = [
     "CaseError",
     "ColumnError",
     "DataError",
+    "EndpointError",
     "InnerviewError",
     "InnerviewWarning",
     "MissingExtraError",
@@ -80,6 +82,10 @@ class BundleError(InnerviewError, ValueError):
 
 class TargetQueryError(InnerviewError, RuntimeError):
     """The target failed to answer, or answered something that is no score."""
+
+
+class EndpointError(InnerviewError, RuntimeError):
+    """The endpoint of a language model cannot be used as given, or failed to answer."""
 
 
 class RecordError(InnerviewError, ValueError):

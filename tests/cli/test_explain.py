@@ -6,38 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from innerview.cli import app
 from innerview.explanation.explanation import Explanation, Explanations
 
+from .conftest import invoke
+
 pytest.importorskip("implicit")
-
-
-def _invoke(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with a target: two groups of users who like two groups of films."""
-    folder = tmp_path_factory.mktemp("tables")
-    rows = [
-        f"u{user},{item},{1000 * user + item}"
-        for user in range(60)
-        for item in range(24)
-        if item % 2 == user % 2 and (item * 7 + user * 5) % 3
-    ]
-    films = [f"{item},Film {item}" for item in range(24)]
-    (folder / "r.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
-    (folder / "i.csv").write_text("\n".join(["item_id,title", *films]) + "\n")
-    files = ["--interactions", folder / "r.csv", "--items", folder / "i.csv"]
-    done = _invoke("target", "train", *files, "--out", folder / "run", "--n-test", 8, "--json")
-    assert done.exit_code == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["bundle"] == str(folder / "run" / "target")
-    assert found["training"]["target"]["hr10"] >= 0
-    return folder / "run"
 
 
 def _test_cases(run: Path) -> list[str]:
@@ -47,10 +23,10 @@ def _test_cases(run: Path) -> list[str]:
 
 
 def test_trained_bundle_is_fit_and_says_so(run: Path) -> None:
-    text = _invoke("target", "check", run / "target")
+    text = invoke("target", "check", run / "target")
     assert text.exit_code == 0, text.stderr
     assert text.stdout.endswith("target: fit to be explained\n")
-    wire = json.loads(_invoke("target", "check", run / "target", "--json").stdout)
+    wire = json.loads(invoke("target", "check", run / "target", "--json").stdout)
     assert wire["ok"] is True
     assert wire["bundle"] == str(run / "target")
 
@@ -60,20 +36,20 @@ def test_damaged_bundle_is_an_error_on_stderr(run: Path, tmp_path: Path) -> None
         if file.is_file():
             (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "vectors.safetensors").write_bytes(b"damaged")
-    text = _invoke("target", "check", tmp_path)
+    text = invoke("target", "check", tmp_path)
     assert (text.exit_code, text.stdout) == (2, "")
     assert "vectors.safetensors" in text.stderr
-    wire = _invoke("target", "check", tmp_path, "--json")
+    wire = invoke("target", "check", tmp_path, "--json")
     assert (wire.exit_code, wire.stderr) == (2, "")
     assert json.loads(wire.stdout)["ok"] is False
 
 
 def test_one_case_goes_to_stdout(run: Path) -> None:
     user = _test_cases(run)[0]
-    text = _invoke("explain", "--run", run, "--user", user)
+    text = invoke("explain", "--run", run, "--user", user)
     assert text.exit_code == 0, text.stderr
     assert "[verified]" in text.stdout
-    wire = _invoke("explain", "--run", run, "--user", user, "--json")
+    wire = invoke("explain", "--run", run, "--user", user, "--json")
     one = Explanation.from_dict(json.loads(wire.stdout))
     assert (one.case_id, one.rank) == (user, 1)
     assert not (run / "explanations").exists()
@@ -81,10 +57,10 @@ def test_one_case_goes_to_stdout(run: Path) -> None:
 
 def test_the_outcome_can_be_named(run: Path) -> None:
     user = _test_cases(run)[0]
-    first = json.loads(_invoke("explain", "--run", run, "--user", user, "--json").stdout)
+    first = json.loads(invoke("explain", "--run", run, "--user", user, "--json").stdout)
     seen = {*first["parts"], first["outcome_id"]}
     other = next(str(i) for i in range(24) if str(i) not in seen)
-    wire = _invoke("explain", "--run", run, "--user", user, "--item", other, "--json")
+    wire = invoke("explain", "--run", run, "--user", user, "--item", other, "--json")
     assert json.loads(wire.stdout)["outcome_id"] == other
 
 
@@ -93,28 +69,28 @@ def test_the_outcome_can_be_named(run: Path) -> None:
 )
 def test_unknown_ids_are_one_line(words: list[str], run: Path) -> None:
     user = _test_cases(run)[0]
-    result = _invoke("explain", "--run", run, *(word.format(user=user) for word in words))
+    result = invoke("explain", "--run", run, *(word.format(user=user) for word in words))
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert "unknown" in result.stderr
 
 
 def test_all_test_cases_go_to_a_file_once(run: Path) -> None:
-    done = _invoke("explain", "--run", run, "--json")
+    done = invoke("explain", "--run", run, "--json")
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
     path = Path(found["file"])
     assert path.parent == run / "explanations"
     assert [one.case_id for one in Explanations.from_jsonl(path)] == _test_cases(run)
     before = path.read_bytes()
-    assert _invoke("explain", "--run", run).stdout == f"{path}\n"
+    assert invoke("explain", "--run", run).stdout == f"{path}\n"
     assert path.read_bytes() == before
 
 
 def test_chat_answers_line_by_line(run: Path) -> None:
     user = _test_cases(run)[0]
     first = Explanation.from_dict(
-        json.loads(_invoke("explain", "--run", run, "--user", user, "--json").stdout)
+        json.loads(invoke("explain", "--run", run, "--user", user, "--json").stdout)
     )
     gone = first.title(first.parts[0])
     lines = [f'what if I had not watched "{gone}"?', "", "how are you?", "quit", "not read"]

@@ -31,7 +31,9 @@ COMMANDS = [
     ["evaluate"],
     ["evidence"],
     ["fidelity"],
+    ["benchmark"],
     ["stability"],
+    ["judge"],
     ["overview"],
     ["compare"],
     ["report"],
@@ -123,6 +125,7 @@ def test_files_are_named_by_what_comes_before_their_ending() -> None:
         "given_mine": Path("a/mine.jsonl"),
         "given_theirs": Path("theirs.jsonl"),
     }
+    assert named_files([Path("a/ann.csv")], prefix="") == {"ann": Path("a/ann.csv")}
     with pytest.raises(typer.BadParameter, match="rename one of them"):
         named_files([Path("a/mine.jsonl"), Path("b/mine.jsonl")])
 

@@ -7,13 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.controls import of_other_cases
 from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
-from innerview.evaluation.simulatability import (
-    _readings,
-    of_other_cases,
-    simulated_changes,
-)
+from innerview.evaluation.simulatability import _readings, simulated_changes
 from innerview.explanation._ask import first_outcomes
 from innerview.explanation.evidence import Evidence, Thresholds, measure_many
 from innerview.targets.protocol import Case
@@ -116,6 +113,6 @@ def test_a_reader_who_is_told_nothing_knows_nothing(
 
 def test_another_cases_text_is_another_cases(target: ScriptedTarget, cases: list[Case]) -> None:
     owners = [f"{n // 3}" for n in range(12)]
-    given_to = of_other_cases(owners, 0)
+    given_to = of_other_cases(owners)
     assert all(owners[other] != own for other, own in zip(given_to, owners, strict=True))
     assert {owners[other] for other in given_to} == set(owners)

@@ -158,15 +158,15 @@ def seconds(duration: str) -> float:
     return total
 
 
-def named_files(paths: Sequence[Path]) -> dict[str, Path]:
-    """Files by the names that their figures get: ``given_`` and the file's name without ending.
+def named_files(paths: Sequence[Path], *, prefix: str = "given_") -> dict[str, Path]:
+    """Files by the names that their figures get: the prefix and the file's name without ending.
 
     Raises:
         typer.BadParameter: two would get the same.
     """
     found: dict[str, Path] = {}
     for path in paths:
-        name = f"given_{path.stem}"
+        name = f"{prefix}{path.stem}"
         if name in found:
             raise typer.BadParameter(f"{found[name]} and {path} have one name; rename one of them")
         found[name] = path

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["show_comparison", "show_fidelity", "show_overview", "show_run", "show_stability"]
+__all__ = [
+    "show_comparison",
+    "show_fidelity",
+    "show_judges",
+    "show_overview",
+    "show_run",
+    "show_stability",
+]
 
 _FILES = {
     "report": "report/index.html",
@@ -108,6 +115,27 @@ def show_stability(path: Path) -> None:
     meta = found["meta"]
     typer.echo(f"{meta['n_cases']:,} cases; order of parts: {meta['order']}")
     typer.echo(f"titles that no rule rewords: {meta['titles_unchanged']:.1%}")
+    typer.echo(str(path))
+
+
+def show_judges(path: Path) -> None:
+    """What each rater makes of each explainer, what else there is to say, and where it all is."""
+    from innerview.evaluation.judge_tables import judge_notes, judge_rows
+    from innerview.evaluation.results import read_metrics
+
+    metrics = read_metrics(path)
+    rows = judge_rows(metrics)
+    names = [(_plain(row.rater), _plain(row.explainer)) for row in rows]
+    width = max(len(f"{rater}  {explainer}") for rater, explainer in [("level", ""), *names])
+    heads = ["mean", "", "if right", *map(str, range(len(rows[0].levels))), "cases"]
+    cells = [[row.mean, row.interval, row.if_right, *row.levels, row.n] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    labels = ["", *(f"{rater}  {explainer}" for rater, explainer in names)]
+    for label, row in zip(labels, [heads, *cells], strict=True):
+        told = (f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True))
+        typer.echo("  ".join([f"{label:<{width}}", *told]).rstrip())
+    for note in judge_notes(metrics):
+        typer.echo(_plain(note))
     typer.echo(str(path))
 
 

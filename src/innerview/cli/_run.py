@@ -1,10 +1,11 @@
 """``innerview demo`` and ``run``: the whole job; ``label``, ``align``, ``evaluate``,
-``evidence``, ``fidelity``, ``stability``, ``overview``, ``report``: one stage of it each;
-``compare``: two runs.
+``evidence``, ``fidelity``, ``stability``, ``judge``, ``overview``, ``report``: one stage of it
+each; ``benchmark``: most that measure; ``compare``: two runs.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from innerview.cli._progress import progress
 from innerview.cli._result import (
     show_comparison,
     show_fidelity,
+    show_judges,
     show_overview,
     show_run,
     show_stability,
@@ -39,6 +41,7 @@ def add_to(app: typer.Typer) -> None:
         fidelity,
         benchmark,
         stability,
+        judge,
         overview,
         compare,
         report,
@@ -286,6 +289,88 @@ def stability(
     with progress() as say:
         path = pipeline.stability(run, say, n_cases=n_cases, beside=beside, seed=seed)
     show_stability(path)
+
+
+def judge(
+    *,
+    run: opt.Run,
+    explanations: Annotated[
+        list[Path],
+        typer.Option(
+            help="Explanations to be rated, one JSON object a line: case_id, text, and outcome_id. "
+            "Give it again for another explainer.",
+        ),
+    ],
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="Base address of an OpenAI-compatible API, say http://localhost:8000/v1. A key is "
+            "taken from INNERVIEW_API_KEY.",
+            metavar="URL",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Which of its models rates.", metavar="NAME")
+    ] = None,
+    pairwise: Annotated[
+        bool, typer.Option("--pairwise", help="Let it compare each two explainers, too.")
+    ] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Folder for a sheet that people fill in.")
+    ] = None,
+    ratings: Annotated[
+        list[Path] | None,
+        typer.Option(help="A sheet that ANN filled in: ANN.csv. May be given again."),
+    ] = None,
+    n_cases: Annotated[
+        int, typer.Option(min=2, help="Cases, drawn from those that every file explains.")
+    ] = 200,
+    max_questions: Annotated[
+        int, typer.Option(min=0, help="That may be put to the model; else nothing is asked.")
+    ] = 2000,
+    timeout: Annotated[
+        str, typer.Option(help="For one answer: 30s, 2m.", metavar="DURATION")
+    ] = "2m",
+    at_once: Annotated[int, typer.Option(min=1, help="Questions under way together.")] = 4,
+    seed: opt.Seed = 0,
+) -> None:
+    """Have explanations rated, by a language model or by people.
+
+    Four levels: 0 gives another decision than the target's, 1 to 3 are right with bad, fair and
+    good reasons. What a model answers is kept in the run folder, so the same command goes on, and
+    costs nothing again. Whom to believe is measured: texts of other cases must be rated lower, and
+    raters are held against each other.
+    """
+    from innerview import pipeline
+    from innerview.evaluation.endpoint import API_KEY, Endpoint
+
+    if (endpoint is None) != (model is None):
+        raise typer.BadParameter("--endpoint and --model go together")
+    if pairwise and endpoint is None:
+        raise typer.BadParameter("--pairwise needs --endpoint: who compares?")
+    judges = None
+    if endpoint is not None and model is not None:
+        judges = Endpoint(
+            endpoint,
+            model,
+            key=os.environ.get(API_KEY) or None,
+            timeout_s=opt.seconds(timeout),
+            at_once=at_once,
+        )
+    with progress() as say:
+        path = pipeline.judge(
+            run,
+            say,
+            given=opt.named_files(explanations, prefix=""),
+            endpoint=judges,
+            pairwise=pairwise,
+            max_questions=max_questions,
+            sheet=sheet,
+            ratings=opt.named_files(ratings or [], prefix=""),
+            n_cases=n_cases,
+            seed=seed,
+        )
+    show_judges(path)
 
 
 def overview(

@@ -29,6 +29,7 @@ __all__ = [
     "bootstrap_difference",
     "bootstrap_mean",
     "bootstrap_skill",
+    "bootstrap_table",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -259,6 +260,44 @@ def bootstrap_skill(
 
     value = float((own - low) / (high - low))
     return _figure(value, skill, n_cases, width=n_cases, seed=seed, n_resamples=n_resamples)
+
+
+def bootstrap_table(
+    rows: Sequence[int],
+    columns: Sequence[int],
+    cases: Sequence[Hashable],
+    statistic: Callable[[Floats], Floats],
+    *,
+    n_levels: int,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> Figure | None:
+    """A statistic of how often two answers fall together; None where it is not defined.
+
+    Args:
+        rows, columns: (N,) two answers to the same question, each 0 to ``n_levels`` - 1.
+        cases: (N,) which case each question is about.
+        statistic: (b,) of (b, n_levels, n_levels) counts; NaN where it is not defined.
+        n_levels: of the answers.
+        seed: of the resampling.
+        n_resamples: B; those in which the statistic is not defined are left out.
+
+    Raises:
+        RecordError: there is no answer, or not one case per answer.
+    """
+    owner, n_cases = _owners(cases, len(rows))
+    counts = np.zeros((n_cases, n_levels, n_levels))
+    np.add.at(counts, (owner, np.asarray(rows), np.asarray(columns)), 1.0)
+    flat = counts.reshape(n_cases, -1)
+
+    def of_resamples(times: Floats) -> Floats:
+        return statistic((times @ flat).reshape(-1, n_levels, n_levels))
+
+    value = float(statistic(counts.sum(axis=0)[None])[0])
+    if np.isnan(value):
+        return None
+    width = n_levels * n_levels
+    return _figure(value, of_resamples, n_cases, width=width, seed=seed, n_resamples=n_resamples)
 
 
 def _weighted_auc(weights: Floats, liked: npt.NDArray[np.bool_], starts: Ints) -> Floats:

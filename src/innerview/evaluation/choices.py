@@ -24,10 +24,11 @@ import numpy.typing as npt
 from innerview.alignment.labels import case_seed
 from innerview.alignment.records import Record, Text
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
+from innerview.evaluation.controls import of_other_cases
 from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
 from innerview.evaluation.metrics import log_odds
-from innerview.evaluation.simulatability import FEWEST_CASES, folds_of, masked, of_other_cases
+from innerview.evaluation.simulatability import FEWEST_CASES, folds_of, masked
 from innerview.targets.protocol import Target, blocked_rows
 
 __all__ = ["LanguageReader", "Question", "Reader", "WordReader", "chosen"]
@@ -99,7 +100,7 @@ def chosen(
     if len(set(cases)) < FEWEST_CASES:
         return {}
     ranked = _ranked(given, target)
-    others = of_other_cases(cases, seed)
+    others = of_other_cases(cases, seed=seed)
     figures: dict[str, Figure] = {}
     for kind, ask in (("same", _same), ("unseen", _unseen)):
         choices = ask(given, ranked, target, seed)

@@ -10,7 +10,7 @@ import numpy as np
 from innerview.targets.derived import DerivedTarget
 from innerview.targets.protocol import Case, FloatArray, Target
 
-__all__ = ["PermutedTarget", "shuffled_orders"]
+__all__ = ["PermutedTarget", "of_other_cases", "shuffled_orders"]
 
 
 class PermutedTarget(DerivedTarget):
@@ -80,6 +80,20 @@ def shuffled_orders(
     drawn = np.random.default_rng(seed).permutation(len(cases))
     other = dict(zip(drawn.tolist(), np.roll(drawn, 1).tolist(), strict=True))
     return [_handed_over(case.parts, orders[other[at]], seed=seed) for at, case in enumerate(cases)]
+
+
+def of_other_cases(cases: Sequence[str], *, seed: int = 0) -> list[int]:
+    """For each explanation one of another case; each case's go to the next in a random order.
+
+    Args:
+        cases: (N,) which case each explanation is of; two or more different ones.
+        seed: of the order.
+    """
+    names = sorted(set(cases))
+    order = [names[at] for at in np.random.default_rng(seed).permutation(len(names))]
+    following = dict(zip(order, [*order[1:], order[0]], strict=True))
+    first = {case: at for at, case in reversed(list(enumerate(cases)))}
+    return [first[following[case]] for case in cases]
 
 
 def _handed_over(parts: Sequence[str], order: Sequence[str], *, seed: int) -> tuple[str, ...]:

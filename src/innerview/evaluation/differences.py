@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from innerview.alignment.records import Record
 from innerview.evaluation.answers import AnswerValue, judged_answers
 from innerview.evaluation.bootstrap import Figure, bootstrap_difference
 
-__all__ = ["paired_differences"]
+__all__ = ["holm", "paired_differences"]
+
+Key = TypeVar("Key", bound=Hashable)
 
 Answers = tuple[Sequence[Record], Sequence[AnswerValue]]
 """Questions, and one answer to each."""
@@ -48,18 +51,19 @@ def paired_differences(
             if pairs:
                 differences, clusters = zip(*pairs, strict=True)
                 found[other, metric] = bootstrap_difference(differences, clusters, seed=seed)
-    corrected = _holm({key: figure.p or 0.0 for key, figure in found.items()})
+    corrected = holm(found)
     told: dict[str, dict[str, Figure]] = {}
-    for (other, metric), figure in found.items():
-        told.setdefault(other, {})[metric] = replace(figure, p=corrected[other, metric])
+    for (other, metric), figure in corrected.items():
+        told.setdefault(other, {})[metric] = figure
     return told
 
 
-def _holm(found: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float]:
-    """Step-down: the smallest times how many there are, the next times one less, never falling."""
-    corrected: dict[tuple[str, str], float] = {}
+def holm(found: Mapping[Key, Figure]) -> dict[Key, Figure]:
+    """Differences with their probabilities corrected for the number of them, by Holm's steps: the
+    smallest times how many there are, the next times one less, never falling."""
+    corrected: dict[Key, Figure] = {}
     least = 0.0
-    for place, key in enumerate(sorted(found, key=lambda one: found[one])):
-        least = max(least, min(1.0, found[key] * (len(found) - place)))
-        corrected[key] = least
-    return corrected
+    for place, key in enumerate(sorted(found, key=lambda one: found[one].p or 0.0)):
+        least = max(least, min(1.0, (found[key].p or 0.0) * (len(found) - place)))
+        corrected[key] = replace(found[key], p=least)
+    return {key: corrected[key] for key in found}

@@ -23,9 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
+from innerview.evaluation.controls import of_other_cases
 from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
-from innerview.evaluation.simulatability import FEWEST_CASES, folds_of, masked, of_other_cases
+from innerview.evaluation.simulatability import FEWEST_CASES, folds_of, masked
 from innerview.explanation.evidence import Evidence
 from innerview.targets.protocol import Target
 
@@ -81,7 +82,7 @@ def foretold_scores(
     read = {
         "score_error": texts,
         "score_error_masked": [_without_titles(g, target) for g, _ in told],
-        "score_error_shuffled": [texts[at] for at in of_other_cases(cases, seed)],
+        "score_error_shuffled": [texts[at] for at in of_other_cases(cases, seed=seed)],
     }
     errors = {name: _errors(own, wanted, folds) for name, own in read.items()}
     errors["score_error_decision"] = _errors(np.array(decided), wanted, folds)

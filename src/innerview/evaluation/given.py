@@ -52,17 +52,21 @@ class _Line(BaseModel):
     text: str = ""
 
 
-def read_given(path: Path, target: Target, cases: Mapping[str, Case]) -> list[Given]:
+def read_given(
+    path: Path, target: Target, cases: Mapping[str, Case], *, needs_text: bool = False
+) -> list[Given]:
     """Read a file of explanations.
 
     Args:
         path: JSON Lines, UTF-8.
         target: whose outcomes are explained.
         cases: by id, as the target sees them.
+        needs_text: reasons alone will not do.
 
     Raises:
         DataError: the file is missing, empty or no UTF-8, or a line is no such object, names a
-            case or an outcome that is not known, has neither reasons nor text, or comes twice.
+            case or an outcome that is not known, has neither reasons nor text (or no text where it
+            is needed), or comes twice.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -82,6 +86,8 @@ def read_given(path: Path, target: Target, cases: Mapping[str, Case]) -> list[Gi
     found: dict[tuple[str, str], Given] = {}
     for (number, line), case, first in zip(read, wholes, firsts, strict=True):
         fault = partial(DataError, path=path, line=number)
+        if needs_text and not line.text.strip():
+            raise fault("no text to be rated; write one, or leave the line out", column="text")
         one = _given(line, case, first, target, fault)
         if (case.case_id, one.outcome) in found:
             problem = f"a second explanation of {one.outcome!r} for case {case.case_id!r}; one each"

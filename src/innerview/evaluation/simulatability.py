@@ -21,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from innerview.evaluation.bootstrap import Figure, bootstrap_auc
+from innerview.evaluation.controls import of_other_cases
 from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
 from innerview.explanation.evidence import Evidence
 from innerview.targets.protocol import Target
 
-__all__ = ["FEWEST_CASES", "folds_of", "masked", "of_other_cases", "simulated_changes"]
+__all__ = ["FEWEST_CASES", "folds_of", "masked", "simulated_changes"]
 
 FEWEST_CASES = 20
 """Fewer tell a reader nothing."""
@@ -93,7 +94,7 @@ def simulated_changes(
     if len(set(falls)) < 2:
         return {}
     spots = [mentions(one.text, one.case, target) for one in given]
-    others = [given[at] for at in of_other_cases(cases, seed)]
+    others = [given[at] for at in of_other_cases(cases, seed=seed)]
     elsewhere = [mentions(o.text, one.case, target) for one, o in zip(given, others, strict=True)]
     own = list(zip(given, [one.text for one in given], spots, strict=True))
     texts = {
@@ -111,15 +112,6 @@ def simulated_changes(
         foreseen = _foreseen([r for own in read for r in own], falls, folds)
         found[name] = bootstrap_auc(foreseen.tolist(), falls, owners, seed=seed)
     return found
-
-
-def of_other_cases(cases: Sequence[str], seed: int) -> list[int]:
-    """For each explanation one of another case; each case's go to the next in a random order."""
-    names = sorted(set(cases))
-    order = [names[at] for at in np.random.default_rng(seed).permutation(len(names))]
-    following = dict(zip(order, [*order[1:], order[0]], strict=True))
-    first = {case: at for at, case in reversed(list(enumerate(cases)))}
-    return [first[following[case]] for case in cases]
 
 
 def _readings(

@@ -10,6 +10,7 @@ from innerview.pipeline._compare import compare
 from innerview.pipeline._evaluate import evaluate
 from innerview.pipeline._evidence import evidence
 from innerview.pipeline._fidelity import fidelity
+from innerview.pipeline._judge import judge
 from innerview.pipeline._overview import write_overview
 from innerview.pipeline._report import explain, report
 from innerview.pipeline._stability import stability
@@ -29,6 +30,7 @@ __all__ = [
     "evidence",
     "explain",
     "fidelity",
+    "judge",
     "label",
     "report",
     "run",

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from innerview.alignment.cases import Cases, read_cases
 from innerview.alignment.prose import checked_claims
@@ -42,10 +41,7 @@ from innerview.pipeline._own_reasons import OwnReasons
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import Case, Target
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["fidelity"]
+__all__ = ["fidelity", "read_explanations"]
 
 _AT_ONCE = 64
 _DRAWS = 8
@@ -118,7 +114,7 @@ def fidelity(
     target = rescoring_target(run)
     began = time.monotonic()
     known = read_cases(run)
-    others = _read_others(given or {}, target, known)
+    others = read_explanations(given or {}, target, known)
     texts = {name: file.read_text(encoding="utf-8") for name, file in (given or {}).items()}
     whose = [target.fingerprint, fingerprint_in(run / "surrogate"), seed, _VERSION]
     asked = [n_cases, n_surrogate, shapley_budget, texts, unaligned, reader]
@@ -279,11 +275,15 @@ def _of_conventional_surrogates(
         }
 
 
-def _read_others(given: Mapping[str, Path], target: Target, known: Cases) -> dict[str, list[Given]]:
+def read_explanations(
+    given: Mapping[str, Path], target: Target, known: Cases, *, needs_text: bool = False
+) -> dict[str, list[Given]]:
     """All files, before anything takes time."""
     usable = usable_cases([*known.test, *known.valid, *known.train], target) if given else []
     cases = {case.case_id: case for case in usable}
-    return {name: read_given(path, target, cases) for name, path in given.items()}
+    return {
+        name: read_given(path, target, cases, needs_text=needs_text) for name, path in given.items()
+    }
 
 
 def _of_a_file(
