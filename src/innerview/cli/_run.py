@@ -254,10 +254,11 @@ def benchmark(
     explanations: opt.Explanations = None,
     seed: opt.Seed = 0,
 ) -> None:
-    """The whole battery: everything that says how far explanations can be trusted.
+    """All that is measured, and the report.
 
-    What evaluate, fidelity, stability and overview measure, and then the report. Stages whose
-    figures are there are skipped, and a killed one goes on. Refuses as fidelity does.
+    The whole battery that says how far explanations can be trusted: evaluate, fidelity, stability,
+    overview. Stages whose figures are there are skipped, and a killed one goes on. Refuses as
+    fidelity does.
     """
     from innerview import pipeline
 
@@ -278,11 +279,12 @@ def stability(
     ] = None,
     seed: opt.Seed = 0,
 ) -> None:
-    """Measure whether explanations stay as they are while nothing that matters changes.
+    """Measure whether explanations stay as they are.
 
-    Titles are put in other words, parts in another order where the target ignores it, random
-    numbers are drawn anew, and another surrogate is asked; then the same part should come first,
-    and the same claims be made. Beside it stand chance and explanations of other cases.
+    While nothing that matters changes: titles are put in other words, parts in another order where
+    the target ignores it, random numbers are drawn anew, and another surrogate is asked; then the
+    same part should come first, and the same claims be made. Beside it stand chance and
+    explanations of other cases.
     """
     from innerview import pipeline
 
@@ -406,7 +408,7 @@ def compare(
     ] = 1600,
     seed: opt.Seed = 0,
 ) -> None:
-    """Which answers changed from one run to another, and which reasons.
+    """Which answers changed from run to run, and which reasons.
 
     A regression test for recommenders; no language model takes part. Figures go into the second
     run's report folder, and beside them one JSON line a case.
