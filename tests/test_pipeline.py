@@ -369,7 +369,7 @@ class _Reader:
 class _Spelled(DerivedTarget):
     def score(self, cases: Sequence[Case]) -> FloatArray:
         letters = [[crc32(self.parts.title(p).encode()) % 97 for p in c.parts] for c in cases]
-        fit = np.arange(len(self.outcomes)) / len(self.outcomes)
+        fit = np.arange(1, 1 + len(self.outcomes)) / len(self.outcomes)
         return np.outer([sum(own) for own in letters], fit).astype(np.float32)
 
 
