@@ -214,9 +214,13 @@ class Fit:
         gram.div_(scale[:, None]).div_(scale)
         gram.diagonal().add_(ridge * n)
         into: Tensor = torch.linalg.solve(gram, moments / scale[:, None]) / scale[:, None]
+        self.add(inner, into)
+        return into
+
+    def add(self, inner: Sequence[Tensor], into: Tensor) -> None:
+        """Note what a map (m, c) writes besides, read off (B, T, m) per batch."""
         for i, spots in enumerate(self.spots):
             self.written[i] += inner[i][spots.unbind(1)].float() @ into
-        return into
 
     def fitted(self) -> list[int]:
         """The batches that are fitted to."""

@@ -54,6 +54,9 @@ _SLOT_ERROR, _UNSEEN = 0.015, 1e-5
 """Share of a case's variance that its slot is held to leave open: beside it, the better parts tell
 a case, the more of it is read off them, so that titles are heard as well; and how much attention
 is left beside a slot that shall keep them from being seen."""
+_TOLD_WEIGHT = 20
+"""How often a case that a slot tells counts beside one that only its parts tell: what is told can
+be read nearly exactly, and what is guessed must not spoil it (docs/experiments.md)."""
 _FAST, _PEAK = 10, 16.0
 """Rotary frequencies, fastest first, that tell the token before from all others; nats that each
 adds to its score."""
@@ -409,11 +412,26 @@ class _Writer:
         heads.share(key, [*[value] * n_blind, also])
         self._apply(heads, ("q_proj", "k_proj", "v_proj"))
         pooled = self._pooled(at, heads)
-        self.cases.measure([s.hidden for s in self.streams], self.at.case.T / self.unit)
-        into = self.cases.solve(pooled, ridge=1e-3, faint=1e-2)
+        weighed = self._weighed_cases()
+        for fit in (weighed, self.cases):
+            fit.measure([s.hidden for s in self.streams], self.at.case.T / self.unit)
+        into = weighed.solve(pooled, ridge=1e-3, faint=1e-2)
+        self.cases.add(pooled, into)
         heads.o[:, : heads.width] = (into @ (self.at.case * self.unit)).T
         self._apply(heads, ("o_proj",))
         self.memory.explained["case"] = self.cases.explained()
+
+    def _weighed_cases(self) -> Fit:
+        """Cases, those that a slot tells so often as they count."""
+        spots, wanted = [], []
+        for stream, own, known in zip(
+            self.streams, self.cases.spots, self.cases.wanted, strict=True
+        ):
+            told = stream.sees(own, stream.slots(0))
+            times = torch.where(told, _TOLD_WEIGHT, 1)
+            spots.append(own.repeat_interleave(times, 0))
+            wanted.append(known.repeat_interleave(times, 0))
+        return Fit(spots, wanted)
 
     def _falling(self, heads: Heads) -> tuple[int, float]:
         """The rotary pair that turns by a quarter over the longest prompt, and how much a query
