@@ -22,6 +22,7 @@ from innerview.evaluation._tables import (
     difference_table,
     fidelity_table,
     further_table,
+    judge_table,
     methods_shown,
     reader_table,
     stability_table,
@@ -175,6 +176,21 @@ def test_further_measures_readers_and_stability_have_tables_of_their_own() -> No
         assert f'id="{section}"' in shown and f'href="#{section}"' in shown
         assert f'id="{section}"' not in page()
         assert f"{section}.csv" in shown
+
+
+def test_ratings_are_shown_and_that_there_are_none_is_said() -> None:
+    assert "nobody has rated these texts" in page() and "judges.csv" not in page()
+    rated = {name: Figure(0.25, 0.2, 0.3, 9) for name in ("mean", "level_0", "level_3")}
+    judges = {
+        "judges": {"ratings": {"ann": {"mine": rated}}, "differences": {}, "agreement": {}},
+        "meta": {"not_run": {"judge": "no --endpoint"}},
+    }
+    headings, rows = judge_table(judges)
+    assert [row.label for row in rows] == ["ann: mine"] and headings[0] == "mean"
+    assert [bool(cell) for cell in rows[0].cells] == [True, False, True, False, False, True]
+    shown = page(judges=judges)
+    assert "ann: mine" in shown and "judge: not run (no --endpoint)" in shown
+    assert "judges.csv" in shown and "nobody has rated" not in shown
 
 
 def test_verdicts_are_counted_by_who_claimed() -> None:

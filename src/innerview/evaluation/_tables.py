@@ -25,6 +25,7 @@ __all__ = [
     "difference_table",
     "fidelity_table",
     "further_table",
+    "judge_table",
     "methods_shown",
     "reader_table",
     "sheet_of",
@@ -94,6 +95,12 @@ _FURTHER: Mapping[str, str] = {
     "pos_at_10": "POS@10",
     "neg_at_1": "NEG@1",
     "neg_at_10": "NEG@10",
+}
+
+_RATED: Mapping[str, str] = {
+    "mean": "mean",
+    "mean_if_right": "if the decision is right",
+    **{f"level_{level}": f"rated {level}" for level in range(4)},
 }
 
 _TOLD_LESS: Mapping[str, str] = {
@@ -243,6 +250,22 @@ def reader_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
         if any(measure in branches[name] for name in read)
     ]
     return [_spaced(name) for name in read], rows
+
+
+def judge_table(judges: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings, and one row per rater and explainer, of what ``judges.json`` holds; no rows where
+    nobody rated."""
+    ratings: Mapping[str, Mapping[str, Any]] = judges.get("judges", {}).get("ratings", {})
+    rows = [
+        Row(
+            f"{rater}: {_spaced(explainer)}",
+            f"{rater}.{explainer}",
+            tuple(_cell(figures.get(name)) for name in _RATED),
+        )
+        for rater, own in ratings.items()
+        for explainer, figures in own.items()
+    ]
+    return list(_RATED.values()), rows
 
 
 def channel_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:

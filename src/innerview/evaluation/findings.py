@@ -15,6 +15,7 @@ from innerview.evaluation._tables import (
     difference_table,
     fidelity_table,
     further_table,
+    judge_table,
     methods_shown,
     reader_table,
     sheet_of,
@@ -47,6 +48,7 @@ class Findings:
             with ``hr10`` and ``ndcg10``; ``distinct_first``, ``constant_hr5``, ``n_test``.
         provenance: what was explained by what; ``target`` names the target.
         overview: the wire form of ``Overview``.
+        judges: what ``judges.json`` holds.
         agreements: with the surrogate's answers about each case, worst first.
         notes: remarks on this run, a sentence each.
     """
@@ -57,6 +59,7 @@ class Findings:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     overview: Mapping[str, Any] = field(default_factory=dict)
     agreements: Sequence[CaseAgreement] = ()
+    judges: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     @property
@@ -82,6 +85,7 @@ def report_sheets(findings: Findings) -> list[Sheet]:
         sheet_of("further", "explanations by", *further_table(metrics)),
         sheet_of("readers", "measure", *reader_table(metrics)),
         sheet_of("stability", "changed", *stability_table(metrics)),
+        sheet_of("judges", "rated by", *judge_table(findings.judges)),
         *driver_sheets(findings.overview),
         verdict_sheet(verdict_groups(findings.explanations)),
         _case_sheet(findings.explanations),

@@ -8,20 +8,16 @@ shown as it is. Every table can be taken away as a file, out of the page itself.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from innerview.evaluation._charts import calibration_chart, decile_charts
 from innerview.evaluation._counts import driver_tables, verdict_groups
+from innerview.evaluation._pages import page_environment, page_script
 from innerview.evaluation._tables import (
     FLOORS,
     FORM_NAMES,
@@ -32,16 +28,18 @@ from innerview.evaluation._tables import (
     difference_table,
     fidelity_table,
     further_table,
+    judge_table,
     methods_shown,
     reader_table,
     stability_table,
 )
 from innerview.evaluation.agreement import AGREEMENT_TASKS, CaseAgreement
 from innerview.evaluation.findings import RIVALS, Findings, report_sheets
+from innerview.evaluation.judge_tables import judge_notes
 from innerview.evaluation.sheets import FORMATS, Sheet, three_decimals, write_sheets
 from innerview.evaluation.showing import MAY_SHOW
 from innerview.explanation.explanation import Explanation
-from innerview.explanation.page import card_view, template_loader
+from innerview.explanation.page import card_view
 from innerview.files import write_whole
 from innerview.targets.check import CONSTANT_LIMIT
 
@@ -102,8 +100,8 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
     headings, fidelity = fidelity_table(metrics)
     difference_headings, differences = difference_table(metrics)
     channel_headings, channels = channel_table(metrics)
-    script = _script()
-    return _environment().get_template("report.html.j2").render(
+    script, script_hash = page_script("_report.js")
+    return page_environment().get_template("report.html.j2").render(
         name=str(findings.provenance.get("target", "the target")),
         noun=explanations[0].noun if explanations else "item",
         n_explained=len(explanations),
@@ -134,13 +132,15 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         further=further_table(metrics),
         readers=reader_table(metrics),
         stability=stability_table(metrics),
+        judges=judge_table(findings.judges),
+        judge_notes=list(judge_notes(findings.judges)) if findings.judges else [],
         drivers=driver_tables(findings.overview),
         verdicts=verdict_groups(explanations),
         cases=[_case(number, one) for number, one in enumerate(shown, start=1)],
         provenance=[(key, _plain(value)) for key, value in findings.provenance.items()],
         files={sheet.name: _links(sheet) for sheet in report_sheets(findings)},
-        script=Markup(script),  # noqa: S704 (our own file)
-        script_hash=_base64(hashlib.sha256(script.encode()).digest()),
+        script=script,
+        script_hash=script_hash,
     )  # fmt: skip
 
 
@@ -158,27 +158,6 @@ def _links(sheet: Sheet) -> list[tuple[str, str, str]]:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-@cache
-def _environment() -> Environment:
-    own = PackageLoader("innerview.evaluation", "templates")
-    return Environment(
-        loader=ChoiceLoader([own, template_loader()]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-@cache
-def _script() -> str:
-    """The page's script; line feeds only, or its hash would depend on the checkout."""
-    environment = _environment()
-    assert environment.loader is not None
-    source, _, _ = environment.loader.get_source(environment, "_report.js")
-    return source.replace("\r\n", "\n")
 
 
 def _scores(report: Mapping[str, Any]) -> list[_Score]:

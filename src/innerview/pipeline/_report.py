@@ -125,7 +125,8 @@ def report(run: Path, say: Say) -> Path:
     written = sorted((run / "explanations").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
     explanations = _explanations(written[-1]) if written else []
     measured = {
-        name: _figures(run, f"{name}.json", target) for name in ("metrics", "fidelity", "stability")
+        name: _figures(run, f"{name}.json", target)
+        for name in ("metrics", "fidelity", "stability", "judges")
     }
     fidelity, _ = measured["fidelity"]
     metrics = measured["metrics"][0] | {
@@ -150,6 +151,7 @@ def report(run: Path, say: Say) -> Path:
         explanations=explanations,
         metrics=metrics,
         agreements=_agreements(run, metrics),
+        judges=measured["judges"][0],
         overview=overview_of(run / "report" / "overview.json", target),
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
