@@ -132,7 +132,7 @@ def test_further_measures_tell_those_who_know_from_chance() -> None:
     for more, less in (("leave_one_out", "random"), ("random", "reversed")):
         assert of[more]["kept_vector"] > of[less]["kept_vector"]
         assert of[more]["kept_gain"] > of[less]["kept_gain"]
-    assert figures["leave_one_out"]["kept_vector_skill"].value == pytest.approx(1.0)
+    assert "kept_vector_skill" not in figures["leave_one_out"], "no ceiling is known"
     assert "pos_at_1_skill" not in figures["grounded"]
 
 

@@ -89,7 +89,6 @@ _CHANGES: Mapping[str, str] = {
 
 _FURTHER: Mapping[str, str] = {
     "kept_vector": "vector of three parts",
-    "kept_vector_skill": "its skill",
     "kept_gain": "1 / log2(1 + rank) of three",
     "pos_at_1": "POS@1",
     "pos_at_10": "POS@10",

@@ -53,7 +53,7 @@ FURTHER = (
     "kept_vector", "kept_vector_explained", "kept_gain",
     *(f"pos_at_{k}" for k in _TOPS), *(f"neg_at_{k}" for k in _TOPS),
 )  # fmt: skip
-"""Of the same order; skill is given of the first only:
+"""Of the same order, without skill: leaving out each part says nothing of how far these can go.
 
 ``kept_vector``
     the cosine of the target's vector of the whole case and of its first three parts alone: how
@@ -74,7 +74,6 @@ Source: POS@k and NEG@k are those of LXR (Barkan et al., WWW 2024), who take par
 a case and count the whole and the empty one too; no target here can be asked with nothing, and
 cases are short, so the points are those of the curve. Their CDCG is 1 less ``deletion``.
 """
-_SCALED = (*MEASURES, "kept_vector")
 _PAIRS_AT_ONCE = 128
 
 CONTROL_LIMIT = 0.05
@@ -276,7 +275,7 @@ def skills(
                 continue
             low, high = values[floor][measure], values[ceiling][measure]
             figures[measure] = bootstrap_mean(numbers.tolist(), cases, seed=seed)
-            if measure in _SCALED and high.mean() > low.mean():
+            if measure in MEASURES and high.mean() > low.mean():
                 figures[f"{measure}_skill"] = bootstrap_skill(numbers, low, high, cases, seed=seed)
         found[name] = figures
     return found
