@@ -255,7 +255,7 @@ def skills(
     ceiling: str,
     seed: int = 0,
 ) -> dict[str, dict[str, Figure]]:
-    """Figures of every explainer, as measured and, of most, as ``…_skill``.
+    """Figures of every explainer, as measured and, of ``MEASURES``, as ``…_skill``.
 
     Args:
         effects: by explainer, N in the same order.
