@@ -31,6 +31,7 @@ from innerview.pipeline import (
     _fidelity,
     _own_reasons,
     _stability,
+    benchmark,
     compare,
     evaluate,
     evidence,
@@ -371,6 +372,23 @@ class _Spelled(DerivedTarget):
         letters = [[crc32(self.parts.title(p).encode()) % 97 for p in c.parts] for c in cases]
         fit = np.arange(1, 1 + len(self.outcomes)) / len(self.outcomes)
         return np.outer([sum(own) for own in letters], fit).astype(np.float32)
+
+
+def test_the_whole_battery_is_measured_once(tiny_run: Path) -> None:
+    said: list[Event] = []
+    path = benchmark(tiny_run, said.append, n_cases=25, n_surrogate=8)
+    assert path == tiny_run / "report" / "index.html"
+    measured = {"metrics.json", "fidelity.json", "stability.json", "overview.json"}
+    assert measured <= {file.name for file in path.parent.iterdir()}
+    page = path.read_text(encoding="utf-8")
+    for section in ("alignment", "fidelity", "stability", "drivers"):
+        assert f'id="{section}"' in page
+    before = {name: (path.parent / name).read_bytes() for name in measured}
+    said.clear()
+    benchmark(tiny_run, said.append, n_cases=25, n_surrogate=8)
+    kept = [event.stage for event in said if event.text == "unchanged, kept"]
+    assert kept == ["evaluate", "fidelity", "stability", "overview"]
+    assert all((path.parent / name).read_bytes() == data for name, data in before.items())
 
 
 def test_a_surrogate_is_not_asked_again_for_its_reasons(
