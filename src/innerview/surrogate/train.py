@@ -271,10 +271,11 @@ def _meet_the_widest(
     widest = sorted(range(len(rows)), key=lambda i: -sizes[i])[: settings.rows_per_step]
     most = -(-settings.max_tokens // multiple) * multiple
     batch = collate([rows[i] for i in widest], vectors, pad_id=pad_id, multiple=most).as_dict()
+    noted, model.task_loss = model.task_loss, {}
     device = next(model.language_model.parameters()).device
     model(**{name: tensor.to(device) for name, tensor in batch.items()})["loss"].backward()
     model.zero_grad(set_to_none=True)
-    model.task_loss.clear()
+    model.task_loss = noted  # of steps since the last report, where a training goes on
 
 
 def _sizes(rows: Sequence[list[Tree]]) -> Sequence[int]:
