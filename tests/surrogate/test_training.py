@@ -14,7 +14,6 @@ from innerview.errors import InnerviewWarning, SurrogateError
 from innerview.surrogate import surrogate as module
 from innerview.surrogate.checkpoint import trained_tensors
 from innerview.surrogate.manifest import sealed_manifest
-from innerview.surrogate.model import SpliceModel
 from innerview.surrogate.packing import collate, pack_rows, trees_of
 from innerview.surrogate.projector import Projector, ProjectorSet
 from innerview.surrogate.surrogate import Surrogate
@@ -281,27 +280,3 @@ def test_a_projector_keeps_the_angles_between_vectors() -> None:
     )
     # On average as long as what the network says.
     assert float(straight.pow(2).sum(-1).mean()) == pytest.approx(0.5, abs=0.02)
-
-
-def test_no_batch_is_wider_than_the_one_that_is_met_first(
-    target: ScriptedTarget,
-    groups: list[list[Record]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    surrogate = _fresh(target)
-    seen: list[tuple[int, int]] = []
-    real = type(surrogate.model).forward
-
-    def noted(self: SpliceModel, **batch: torch.Tensor) -> dict[str, torch.Tensor]:
-        seen.append(tuple(batch["input_ids"].shape))
-        return real(self, **batch)
-
-    monkeypatch.setattr(type(surrogate.model), "forward", noted)
-    settings = replace(SETTINGS, max_steps=4, max_tokens=480)
-    surrogate.align(groups, settings, folder=tmp_path, features=16)
-    first, *later = seen
-    assert first == (settings.rows_per_step, settings.max_tokens)
-    assert len(later) == 4 and all(width <= first[1] for _, width in later)
-    logged = (tmp_path / "training.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(logged[-1])["step"] == 4, "what is met first is no step"

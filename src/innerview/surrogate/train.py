@@ -180,7 +180,6 @@ def train(
         )
         if steps > done:
             model.train()
-            _meet_the_widest(model, rows, settings, vectors, pad_id=pad_id, multiple=multiple)
             trainer = _Trainer(
                 model=model,
                 args=TrainingArguments(
@@ -256,33 +255,6 @@ def _optimizer(model: SpliceModel, settings: TrainSettings) -> torch.optim.AdamW
     return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=0.0)
 
 
-def _meet_the_widest(
-    model: SpliceModel,
-    rows: Sequence[list[Tree]],
-    settings: TrainSettings,
-    vectors: VectorTable,
-    *,
-    pad_id: int,
-    multiple: int,
-) -> None:
-    """Run the widest rows once, padded to all that a row may hold: the most memory that a training
-    will need is needed at its start, and not some hours later."""
-    sizes = _sizes(rows)
-    widest = sorted(range(len(rows)), key=lambda i: -sizes[i])[: settings.rows_per_step]
-    most = -(-settings.max_tokens // multiple) * multiple
-    batch = collate([rows[i] for i in widest], vectors, pad_id=pad_id, multiple=most).as_dict()
-    noted, model.task_loss = model.task_loss, {}
-    device = next(model.language_model.parameters()).device
-    model(**{name: tensor.to(device) for name, tensor in batch.items()})["loss"].backward()
-    model.zero_grad(set_to_none=True)
-    model.task_loss = noted  # of steps since the last report, where a training goes on
-
-
-def _sizes(rows: Sequence[list[Tree]]) -> Sequence[int]:
-    """Tokens of each row."""
-    return rows.sizes if isinstance(rows, RowStore) else [sum(map(len, row)) for row in rows]
-
-
 def _steps(
     model: SpliceModel,
     rows: Sequence[list[Tree]],
@@ -333,10 +305,10 @@ class _Watch:
         self.model, self.settings, self.steps, self.done = model, settings, steps, done
         self.spent = spent
         self.optimizer, self.folder, self.on_progress = optimizer, folder, on_progress
-        self.sizes = _sizes(rows)
         if isinstance(rows, RowStore):
-            self.examples = rows.examples
+            self.sizes, self.examples = rows.sizes, rows.examples
         else:
+            self.sizes = [sum(len(t) for t in row) for row in rows]
             self.examples = [sum(len(t.branches) for t in row) for row in rows]
         self.began = self.saved = time.perf_counter()
         self.last = cut_log(folder / "training.jsonl", done).get("task_loss", {})
