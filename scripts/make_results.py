@@ -45,6 +45,8 @@ EXPLAINERS = {
     "surrogate_intention": "surrogate unasked, vectors",
     "surrogate_hybrid": "surrogate unasked, both",
     "free_prose": "surrogate, free prose",
+    "unaligned": "base model, free prose",
+    "in_context": "the same, shown two explanations",
     "shapley": "Shapley values",
     "lime": "LIME",
     "boosted_trees": "boosted trees",

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from innerview.alignment.cases import Cases, read_cases
+from innerview.alignment.cases import read_cases
 from innerview.alignment.prose import checked_claims
 from innerview.errors import MissingExtraError, RunError
 from innerview.evaluation import orders
@@ -21,7 +21,7 @@ from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.conventional import masked_scores
 from innerview.evaluation.discriminators import foretold_scores, told_apart
 from innerview.evaluation.fidelity import effects_of, failed_controls, skills
-from innerview.evaluation.given import Given, given_figures, given_orders, read_given
+from innerview.evaluation.given import Given, given_figures, given_orders
 from innerview.evaluation.results import MetricTree, write_metrics
 from innerview.evaluation.simulatability import simulated_changes
 from innerview.explanation._ask import first_outcomes
@@ -33,6 +33,7 @@ from innerview.pipeline._measured import (
     fewest_queries,
     fingerprint_in,
     is_measured,
+    read_explanations,
     readable_surrogate,
     rescoring_target,
     usable_cases,
@@ -41,7 +42,7 @@ from innerview.pipeline._own_reasons import OwnReasons
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import Case, Target
 
-__all__ = ["fidelity", "read_explanations"]
+__all__ = ["fidelity"]
 
 _AT_ONCE = 64
 _DRAWS = 8
@@ -273,17 +274,6 @@ def _of_conventional_surrogates(
         found.cost[name] = {
             unit: round(value + scored[unit], 2) for unit, value in found.cost[name].items()
         }
-
-
-def read_explanations(
-    given: Mapping[str, Path], target: Target, known: Cases, *, needs_text: bool = False
-) -> dict[str, list[Given]]:
-    """All files, before anything takes time."""
-    usable = usable_cases([*known.test, *known.valid, *known.train], target) if given else []
-    cases = {case.case_id: case for case in usable}
-    return {
-        name: read_given(path, target, cases, needs_text=needs_text) for name, path in given.items()
-    }
 
 
 def _of_a_file(

@@ -31,7 +31,7 @@ from innerview.evaluation.results import MetricTree, write_metrics
 from innerview.evaluation.rubric import Shown, rubric_hash
 from innerview.explanation._ask import Question, ask
 from innerview.files import write_whole
-from innerview.pipeline._fidelity import read_explanations
+from innerview.pipeline._measured import read_explanations
 from innerview.pipeline._stage import Event, Say
 from innerview.targets import Target, load_bundle
 

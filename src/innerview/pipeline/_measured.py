@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from innerview.alignment.cases import Cases
 from innerview.alignment.records import FORMS, Form
 from innerview.errors import RunError
+from innerview.evaluation.given import Given, read_given
 from innerview.pipeline._stage import Event, Say
 from innerview.surrogate.manifest import fingerprint_of
 from innerview.targets import Case, Target, load_bundle
@@ -21,6 +23,7 @@ __all__ = [
     "fingerprint_in",
     "forms_of",
     "is_measured",
+    "read_explanations",
     "readable_surrogate",
     "rescoring_target",
     "usable_cases",
@@ -69,6 +72,17 @@ def is_measured(path: Path, what: str, made_from: str) -> bool:
         return bool(found[what] and found["meta"]["made_from"] == made_from)
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def read_explanations(
+    given: Mapping[str, Path], target: Target, known: Cases, *, needs_text: bool = False
+) -> dict[str, list[Given]]:
+    """All files, before anything takes time."""
+    usable = usable_cases([*known.test, *known.valid, *known.train], target) if given else []
+    cases = {case.case_id: case for case in usable}
+    return {
+        name: read_given(path, target, cases, needs_text=needs_text) for name, path in given.items()
+    }
 
 
 def readable_surrogate(folder: Path, target: Target, say: Say) -> Surrogate | None:
