@@ -174,21 +174,28 @@ def _before(branch: Branch, n: int) -> tuple[SlotRef, ...]:
 
 
 def pack_rows(
-    trees: Iterable[Tree], *, max_tokens: int, open_rows: int = 16
+    trees: Iterable[Tree], *, max_tokens: int, open_rows: int = 32
 ) -> Iterator[list[Tree]]:
-    """First-fit packing into rows of at most ``max_tokens``, keeping the stream's order nearly."""
+    """Best-fit packing into rows of at most ``max_tokens``, keeping the stream's order nearly.
+
+    A tree goes into the row that it leaves least room in, of those that are open; if it fits into
+    none, it opens one, and where that is one too many the fullest is done. So the last rows are the
+    emptiest; they come by how full they are, as a batch is as wide as its longest row.
+    """
     rows: list[tuple[int, list[Tree]]] = []
     for tree in trees:
         size = len(tree)
-        for at, (used, row) in enumerate(rows):
-            if used + size <= max_tokens:
-                rows[at] = (used + size, [*row, tree])
-                break
-        else:
-            rows.append((size, [tree]))
-            if len(rows) > open_rows:
-                fullest = max(range(len(rows)), key=lambda i: rows[i][0])
-                yield rows.pop(fullest)[1]
+        fitting = [at for at, (used, _) in enumerate(rows) if used + size <= max_tokens]
+        if fitting:
+            at = max(fitting, key=lambda i: rows[i][0])
+            used, row = rows[at]
+            rows[at] = (used + size, [*row, tree])
+            continue
+        rows.append((size, [tree]))
+        if len(rows) > open_rows:
+            fullest = max(range(len(rows)), key=lambda i: rows[i][0])
+            yield rows.pop(fullest)[1]
+    rows.sort(key=lambda it: it[0], reverse=True)
     yield from (row for _, row in rows)
 
 

@@ -32,10 +32,10 @@ from innerview.surrogate.vectors import VectorTable
 __all__ = ["Progress", "TrainSettings", "TrainSummary", "train"]
 
 
-_MULTIPLE = 16
-"""Tokens; rows of a batch are that many times some number. oneDNN keeps its kernels for every shape
-that it has met: with a width of its own for every batch, memory grew by 13 MB a step
-(docs/experiments.md)."""
+_MULTIPLE = 96
+"""Tokens; rows of a batch are that many times some number. oneDNN makes kernels for every shape
+that it meets, and keeps them: with a width of its own for every batch, memory grew by 13 MB a step,
+and with multiples of 16 it still grew by a sixth over the first thirty (docs/experiments.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,7 @@ def train(
             spent=state.seconds if state else 0.0,
             optimizer=optimizer,
             folder=folder,
+            multiple=multiple,
             on_progress=on_progress,
         )
         schedule = LambdaLR(
@@ -300,9 +301,11 @@ class _Watch:
         spent: float,
         optimizer: torch.optim.Optimizer,
         folder: Path,
+        multiple: int,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self.model, self.settings, self.steps, self.done = model, settings, steps, done
+        self.multiple = multiple
         self.spent = spent
         self.optimizer, self.folder, self.on_progress = optimizer, folder, on_progress
         if isinstance(rows, RowStore):
@@ -321,7 +324,8 @@ class _Watch:
             at = [i % n for i in range(s * k, (s + 1) * k)]
             tokens += sum(self.sizes[i] for i in at)
             examples += sum(self.examples[i] for i in at)
-            padded += k * max(self.sizes[i] for i in at)
+            longest = max(self.sizes[i] for i in at)
+            padded += k * -(-longest // self.multiple) * self.multiple
         return tokens, examples, padded
 
     def progressed(self, step: int) -> float:
