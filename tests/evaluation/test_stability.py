@@ -122,10 +122,8 @@ def test_evidence_reads_no_titles_and_minds_no_order(
 
     usual = said(target, cases)
     assert set(_values(usual, said(RewordedTarget(target), cases)).values()) == {1.0}
-    found = _values(usual, said(target, in_another_order(cases)))
-    # Random groups that an attribute is measured against are others in another order.
-    assert found.pop("claims_recur") > 0.95
-    assert set(found.values()) == {1.0}
+    shuffled = said(target, in_another_order(cases))
+    assert set(_values(usual, shuffled).values()) == {1.0}
 
 
 def test_the_control_takes_over_what_is_said_of_shared_parts_only() -> None:

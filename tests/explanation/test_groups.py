@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from innerview.data.tables import Catalogue
-from innerview.explanation._groups import attributes_of, shared_values, with_value
+from innerview.explanation._groups import attributes_of, random_groups, shared_values, with_value
 from innerview.explanation.claims import Claim
 from innerview.explanation.evidence import Thresholds, measure
 from innerview.explanation.grounded import claims_from
@@ -47,6 +47,26 @@ def test_what_the_catalogue_calls_a_decade_or_a_rating_goes_first() -> None:
 def test_years_that_are_no_years_make_no_decades() -> None:
     odd = Catalogue(PARTS, PARTS, {"year": tuple((y,) for y in (*YEARS[:5], "about 1968"))})
     assert attributes_of(CASE, odd) == ("year", "rating")
+
+
+def test_random_groups_hang_on_which_parts_there_are_and_not_on_their_order() -> None:
+    parts = [f"p{n}" for n in range(12)]
+    drawn = random_groups(parts, parts[:4], 5, key="seed")
+    assert drawn == random_groups(parts[::-1], [parts[n] for n in (2, 0, 3, 1)], 5, key="seed")
+    assert len(set(drawn)) > 1 and all(len(set(one) - set(parts[:4])) == 4 for one in drawn)
+    assert drawn != random_groups(parts, parts[:4], 5, key="another")
+    assert drawn != random_groups(parts[:11], parts[:4], 5, key="seed")
+
+
+def test_random_groups_borrow_from_the_group_what_the_others_lack() -> None:
+    (first, *_) = random_groups(("a", "b", "c", "d", "e"), ("e", "a", "c"), 5, key="seed")
+    assert len(first) == 3 and {"b", "d"} < set(first)
+
+
+def test_of_values_with_the_same_parts_the_same_comes_first_in_any_order() -> None:
+    both = Catalogue(("p0", "p1", "p2"), ("A", "B", "C"), {"kind": (("x", "y"), ("y", "x"), ())})
+    orders = (("p0", "p1", "p2"), ("p1", "p0", "p2"))
+    assert [[g.value for g in shared_values(Case("c", o), both)] for o in orders] == [["x", "y"]] * 2
 
 
 def test_a_case_that_lost_parts_keeps_what_marks_the_others() -> None:

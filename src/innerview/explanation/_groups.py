@@ -51,7 +51,7 @@ def shared_values(case: Case, catalogue: Catalogue) -> list[Group]:
     members: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row, part in zip(catalogue.rows(parts), parts, strict=True):
         for attribute, values in catalogue.groupings.items():
-            for value in dict.fromkeys(values[row]):
+            for value in sorted(set(values[row])):
                 members[attribute, value].append(part)
         for attribute, marked in case.marks.items():
             if attribute not in catalogue.groupings and part in marked:
@@ -83,22 +83,21 @@ def random_groups(
     """Random groups as large as ``group``, made of the other parts as far as they suffice.
 
     All distinct groups there are, where they are no more than ``draws``. Otherwise drawn by a
-    generator seeded from ``key`` and the group itself, so that one group always meets the same
-    controls, in whatever batch it is asked about.
+    generator seeded from ``key``, the parts and the group, whatever their order: one group always
+    meets the same controls, in whatever batch it is asked about and however a case is ordered.
     """
-    inside = set(group)
-    others = [p for p in parts if p not in inside]
-    size = len(inside)
+    inside, everything = set(group), sorted(set(parts))
+    others = [p for p in everything if p not in inside]
+    members = sorted(inside)
+    size = len(members)
     spare = max(0, size - len(others))
     if not spare and comb(len(others), size) <= draws:
         return list(combinations(others, size))
-    generator = np.random.default_rng(_seed(key, *parts, "", *group))
-    members = [p for p in parts if p in inside]
-    drawn: list[tuple[str, ...]] = []
-    for _ in range(draws):
-        chosen = set(_draw(generator, others, size)) | set(_draw(generator, members, spare))
-        drawn.append(tuple(p for p in parts if p in chosen))
-    return drawn
+    generator = np.random.default_rng(_seed(key, *everything, "", *members))
+    return [
+        tuple(sorted(_draw(generator, others, size) + _draw(generator, members, spare)))
+        for _ in range(draws)
+    ]
 
 
 def _draw(generator: np.random.Generator, pool: Sequence[str], size: int) -> list[str]:

@@ -21,7 +21,7 @@ from innerview.targets import Case, Target
 __all__ = ["overview_of", "write_overview"]
 
 _AT_ONCE = 128
-_VERSION = 1
+_VERSION = 2
 """Of what is measured."""
 
 

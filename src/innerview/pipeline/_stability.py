@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["stability"]
 
 _AT_ONCE = 8
-_VERSION = 1
+_VERSION = 2
 """Of what is measured."""
 _SHAPLEY_BUDGET = 500
 
