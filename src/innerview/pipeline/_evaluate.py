@@ -48,8 +48,11 @@ Answered = dict[str, tuple[list[Record], list[Any]]]
 
 _OF_VECTORS = ("history", "item_title")
 _SHARD = 10
-_VERSION = 6
+_VERSION = 7
 """Of what is asked and measured."""
+_REASON_CASES = 200
+"""Cases of which the strongest reason is asked, in each form: for that the surrogate replays a
+question on itself once for every part, half of all the time otherwise."""
 _DECILE_CASES = 100
 _BASE_CASES = 50
 """Cases that the base model is asked about, before training: it names by beam search, at several
@@ -95,7 +98,7 @@ def evaluate(
         return path
     began = time.monotonic()
     stage = json.loads((run / "records" / "stage.json").read_text(encoding="utf-8"))
-    test = read_records(run / "records" / "test.parquet")
+    test = _of_few_reasons(read_records(run / "records" / "test.parquet"))
     test += _over_the_ranking(target, test, seed=seed)
     train = run / "records" / "train" / "records.parquet"
     kept = Kept(run / "report" / ".kept" / "evaluate.jsonl", digest([*whose, stage["made_from"]]))
@@ -141,6 +144,13 @@ def evaluate(
     write_metrics(path, tree, meta=meta)
     finish(run / "report", made_from)
     return path
+
+
+def _of_few_reasons(test: Sequence[Record]) -> list[Record]:
+    """Without the questions for reasons beyond the first cases."""
+    asked = dict.fromkeys(r.case_id for r in test if r.task == "attribution")
+    kept = set(list(asked)[:_REASON_CASES])
+    return [r for r in test if r.task != "attribution" or r.case_id in kept]
 
 
 def _over_the_ranking(target: Target, test: Sequence[Record], *, seed: int) -> list[Record]:
