@@ -107,6 +107,9 @@ class Explainer:
                 )
         if claims == "surrogate" and surrogate is None:
             raise CaseError("no surrogate is there to make claims; use claims='grounded'")
+        domain = target.outcomes.domain
+        if style.tone == "warm" and not domain.addressed:
+            raise CaseError(f"no case of a {domain.name} can be spoken to warmly; use tone='plain'")
         marks = dict.fromkeys(name for case in (cases or {}).values() for name in case.marks)
         attributes = dict.fromkeys((*target.parts.groupings, *marks))
         if style.about is not None and style.about not in attributes:
@@ -462,7 +465,8 @@ class Explainer:
             outcome=draft.outcome,
             rank=draft.rank,
             titles=draft.titles,
-            noun=self.target.outcomes.noun,
+            noun=self.target.parts.noun,
+            outcome_noun=self.target.outcomes.noun,
             style=self.style,
             variant=_variant(draft),
         )
@@ -485,7 +489,8 @@ class Explainer:
             outcome=draft.outcome,
             rank=draft.rank,
             titles=draft.titles,
-            noun=self.target.outcomes.noun,
+            noun=self.target.parts.noun,
+            outcome_noun=self.target.outcomes.noun,
             variant=_variant(draft),
             style=self.style,
         )
@@ -526,7 +531,7 @@ class Explainer:
             evidence=draft.evidence,
             provenance=provenance,
             answers={str(form): answer for form, answer in answers.items()},
-            noun=outcomes.noun,
+            noun=self.target.parts.noun,
             answerer=self.ask,
         )
 

@@ -16,8 +16,8 @@ from innerview.alignment.mixture import (
     MixtureSettings,
     case_records,
     heldout_outcomes,
-    item_records,
-    item_test_records,
+    outcome_records,
+    outcome_test_records,
     test_records,
     windows,
 )
@@ -31,7 +31,7 @@ from innerview.alignment.records import (
     read_records,
     write_records,
 )
-from innerview.alignment.templates import PHRASES, Words, phrase_pieces, phrases
+from innerview.alignment.templates import phrase_pieces
 from innerview.errors import DataError, RecordError, RunError
 from innerview.explanation.evidence import measure
 from innerview.targets.protocol import Case, top_outcomes
@@ -144,7 +144,7 @@ def test_training_records_hold_the_targets_answers_for_what_is_visible(
 def test_groups_share_one_context(target: ScriptedTarget, cases: list[Case]) -> None:
     for group in case_records(target, cases, MixtureSettings(), LabelSettings()):
         assert len({r.context_key for r in group}) == 1
-    for group in item_records(target, MixtureSettings()):
+    for group in outcome_records(target, MixtureSettings()):
         assert len({r.context_key for r in group}) == 1
 
 
@@ -163,16 +163,9 @@ def test_prompts_use_the_channels_of_their_form(
             assert ("Item " in words) == (form != "intention")
 
 
-def test_phrases_for_testing_are_not_trained_on() -> None:
-    for task in PHRASES:
-        if task != "chat":
-            assert not set(phrases(task, heldout=True)) & set(phrases(task, heldout=False))
-            assert phrases(task, heldout=True)
-
-
 def test_data_is_never_formatted_into_a_phrase() -> None:
     title = Text(" {list} {noun} {X}")
-    pieces = phrase_pieces("Would{X} fit, {noun}?", Words("film"), subject=(title,))
+    pieces = phrase_pieces("Would{X} fit, {noun}?", "film", subject=(title,))
     assert pieces == (Text("Would"), title, Text(" fit, film?"))
 
 
@@ -215,7 +208,7 @@ def test_heldout_outcomes_occur_nowhere_in_training(seed: int, frac: float, shar
     heldout = heldout_outcomes(target, mixture)
     assert len(heldout) == int(N * frac)
     groups = case_records(target, cases, mixture, LabelSettings(seed=seed))
-    groups += item_records(target, mixture)
+    groups += outcome_records(target, mixture)
     groups += prose_records(target, cases, seed=seed, heldout=heldout)
     asked = [r for g in groups for r in g]
     assert {r.task for r in asked} >= {"retrieval", "interest", "item_title", "item_similar"}
@@ -252,7 +245,7 @@ def test_heldout_outcomes_are_asked_about_apart_and_nothing_else_changes(
             place = order.index(record.label["outcome"])
             assert record.label["outcome"] in heldout
             assert place < len(order) * 0.2 if record.label["liked"] else place >= len(order) * 0.5
-    titles = item_test_records(target, n=99, seed=0, heldout=heldout)
+    titles = outcome_test_records(target, n=99, seed=0, heldout=heldout)
     assert {r.label["outcome"] for r in titles} == set(target.outcomes.ids) - heldout
 
 

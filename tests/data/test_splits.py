@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innerview.data import HoldOut, Interactions, k_core, leave_one_out, split_users
+from innerview.data import HoldOut, Interactions, k_core, leave_one_out, split_ids
 from innerview.errors import DataError
 
 PAIRS = st.lists(
@@ -110,11 +110,11 @@ def test_split_users_is_a_partition_whatever_the_order(
     users: list[str], shares: tuple[float, float], seed: int
 ) -> None:
     n_valid, n_test = (int(share * len(users)) for share in shares)
-    split = split_users(users, n_valid=n_valid, n_test=n_test, seed=seed)
+    split = split_ids(users, n_valid=n_valid, n_test=n_test, seed=seed)
     assert (len(split.valid), len(split.test)) == (n_valid, n_test)
     assert sorted(split.train + split.valid + split.test) == sorted(users)
     random.Random(0).shuffle(users)
-    assert split_users(users, n_valid=n_valid, n_test=n_test, seed=seed) == split
+    assert split_ids(users, n_valid=n_valid, n_test=n_test, seed=seed) == split
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,11 @@ def test_split_users_is_a_partition_whatever_the_order(
     [
         (["a", "b"], 1, 1, "leave none to train"),
         (["a", "b"], -1, 0, "leave none to train"),
-        (["a", "a"], 0, 0, "1 users are named twice"),
+        (["a", "a"], 0, 0, "1 ids are named twice"),
     ],
 )
 def test_split_users_refuses_what_cannot_be(
     users: list[str], n_valid: int, n_test: int, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        split_users(users, n_valid=n_valid, n_test=n_test)
+        split_ids(users, n_valid=n_valid, n_test=n_test)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from innerview.alignment.labels import LabelSettings
-from innerview.alignment.mixture import MixtureSettings, case_records, item_records
+from innerview.alignment.mixture import MixtureSettings, case_records, outcome_records
 from innerview.alignment.records import Record
 from innerview.surrogate.surrogate import Surrogate
 from innerview.targets.protocol import Case
@@ -40,7 +40,7 @@ def cases() -> list[Case]:
 def groups(target: ScriptedTarget, cases: list[Case]) -> list[list[Record]]:
     mixture = MixtureSettings(ranking_frac=1.0, attribution_frac=1.0, item_passes=1)
     own = case_records(target, cases, mixture, LabelSettings())
-    return own + item_records(target, mixture)
+    return own + outcome_records(target, mixture)
 
 
 @pytest.fixture

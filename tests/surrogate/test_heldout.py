@@ -9,7 +9,7 @@ from innerview.alignment.mixture import (
     MixtureSettings,
     case_records,
     heldout_outcomes,
-    item_records,
+    outcome_records,
 )
 from innerview.surrogate.checkpoint import trained_tensors
 from innerview.surrogate.surrogate import Surrogate
@@ -25,7 +25,9 @@ def test_projectors_learn_nothing_of_heldout_outcomes(
     mixture = MixtureSettings(heldout_outcome_frac=0.25)
     heldout = heldout_outcomes(target, mixture)
     assert len(heldout) == 3
-    groups = case_records(target, cases, mixture, LabelSettings()) + item_records(target, mixture)
+    groups = case_records(target, cases, mixture, LabelSettings()) + outcome_records(
+        target, mixture
+    )
     started = []
     for wrong in (list(heldout), [], ["i0"] if "i0" not in heldout else ["i1"]):
         surrogate = Surrogate(tiny_base(), target, lora_rank=4)

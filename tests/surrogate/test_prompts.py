@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innerview.alignment.records import FORMS, Form, Record, Slot, Text
-from innerview.alignment.templates import SYSTEM
+from innerview.data.domain import RECOMMENDER
 from innerview.data.tables import Catalogue
 from innerview.errors import RecordError, SurrogateError
 from innerview.surrogate.prompts import ChatFrame, PromptEncoder
@@ -83,9 +83,9 @@ def test_pieces_together_are_what_the_chat_template_renders(family: Family) -> N
     user = "History: Alien 1; Alien 2;\nWould Heat fit?"
     turns = [{"role": "user", "content": user}, {"role": "assistant", "content": " Yes"}]
     if family == "gemma":
-        turns[0]["content"] = f"{SYSTEM}\n\n{user}"
+        turns[0]["content"] = f"{RECOMMENDER.system}\n\n{user}"
     else:
-        turns.insert(0, {"role": "system", "content": SYSTEM})
+        turns.insert(0, {"role": "system", "content": RECOMMENDER.system})
     tokenizer = encoder.tokenizer
     rendered = tokenizer.apply_chat_template(turns, tokenize=False)
     bos = tokenizer.bos_token if family == "gemma" else ""

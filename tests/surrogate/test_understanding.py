@@ -91,7 +91,7 @@ def test_a_slot_stands_for_the_outcome_whose_title_means_most_nearly_the_same(
     noise = 0.3 * torch.randn(len(ids), n, generator=generator)
     told = iter([titles + noise, 2 * titles])  # the slots, then the titles
     reader = Understanding(remembering.model, memory, target, lambda *_: next(told))
-    asked = Asker(target.outcomes, target.parts).item_titles(ids, np.random.default_rng(0))
+    asked = Asker(target.outcomes, target.parts).titles(ids, np.random.default_rng(0))
     assert reader.meant(asked) == list(ids)
     assert reader.meant([]) == []
 
@@ -107,7 +107,7 @@ def test_titles_that_mean_nothing_are_not_looked_up(remembering: Surrogate, says
         remembering.model, remembering.encoder, remembering.vectors, target, memory
     )
     respondent.understanding = reader
-    asked = Asker(target.outcomes, target.parts).item_titles(
+    asked = Asker(target.outcomes, target.parts).titles(
         target.outcomes.ids[:3], np.random.default_rng(0)
     )
     # What is not understood is spoken: nothing stands in its place yet.

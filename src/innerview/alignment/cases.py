@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from innerview.data.splits import split_users
+from innerview.data.splits import split_ids
 from innerview.errors import RunError
 from innerview.files import write_whole
 from innerview.targets.protocol import Case
@@ -51,15 +51,17 @@ def split_cases(
         DataError: too few cases to leave any for training.
     """
     usable = {case_id: tuple(own) for case_id, own in parts.items() if len(own) >= 2}
-    users = split_users(
+    ids = split_ids(
         sorted(usable),
         n_valid=min(100, len(usable) // 10),
         n_test=min(n_test, len(usable) // 3),
         seed=seed,
     )
-    groups = (users.train, users.valid, users.test)
+    groups = (ids.train, ids.valid, ids.test)
     rated = ratings or {}
-    return Cases(*(tuple(_case(u, usable[u], rated.get(u, {})) for u in group) for group in groups))
+    return Cases(
+        *(tuple(_case(one, usable[one], rated.get(one, {})) for one in group) for group in groups)
+    )
 
 
 def _case(case_id: str, parts: tuple[str, ...], ratings: Mapping[str, float | None]) -> Case:

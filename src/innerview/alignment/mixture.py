@@ -30,8 +30,8 @@ __all__ = [
     "case_records",
     "decile_records",
     "heldout_outcomes",
-    "item_records",
-    "item_test_records",
+    "outcome_records",
+    "outcome_test_records",
     "prefix_case",
     "test_records",
     "windows",
@@ -219,11 +219,11 @@ def _window_records(
     if form == "intention":
         distinct = list(dict.fromkeys(window.parts))
         drawn = rng.permutation(len(distinct))[: settings.named_parts]
-        records += asker.namings(asker.history(whole, rng), [distinct[i] for i in drawn])
+        records += asker.namings(asker.reconstruction(whole, rng), [distinct[i] for i in drawn])
     return records
 
 
-def item_records(target: Target, settings: MixtureSettings) -> list[list[Record]]:
+def outcome_records(target: Target, settings: MixtureSettings) -> list[list[Record]]:
     """Training records about single outcomes, in random order, a few to a list."""
     asker = Asker(target.outcomes, target.parts)
     heldout = heldout_outcomes(target, settings)
@@ -239,9 +239,9 @@ def item_records(target: Target, settings: MixtureSettings) -> list[list[Record]
             facts = [a for a in target.outcomes.attributes if target.outcomes.values(outcome, a)]
             for attribute in facts:
                 if rng.random() < settings.item_fact_frac / max(1, len(facts)):
-                    records.append(asker.item_attribute(outcome, form, attribute, rng))
+                    records.append(asker.attribute(outcome, form, attribute, rng))
             if nearest and rng.random() < settings.item_fact_frac:
-                records.append(asker.item_similar(outcome, form, nearest[row], rng))
+                records.append(asker.nearest(outcome, form, nearest[row], rng))
     by_form: dict[Form, list[Record]] = {form: [] for form in FORMS}
     for at in np.random.default_rng(settings.seed).permutation(len(records)):
         by_form[records[at].form].append(records[at])
@@ -261,7 +261,7 @@ def _title_records(
     groups: list[list[Record]] = []
     for _ in range(settings.item_passes):
         order = [outcomes[i] for i in rng.permutation(len(outcomes))]
-        groups += [asker.item_titles(order[at : at + k], rng) for at in range(0, len(order), k)]
+        groups += [asker.titles(order[at : at + k], rng) for at in range(0, len(order), k)]
     return groups
 
 
@@ -292,7 +292,7 @@ def test_records(
         if reason is not None:
             records.append(asker.attribution(context, form, *reason, rng))
         if form == "intention":
-            records.append(asker.history(context, rng))
+            records.append(asker.reconstruction(context, rng))
     if heldout:
         records += _heldout_records(target, cases, form, labels, heldout)
     return records
@@ -340,7 +340,7 @@ def decile_records(target: Target, cases: Sequence[Case], form: Form, *, seed: i
     return records
 
 
-def item_test_records(
+def outcome_test_records(
     target: Target, *, n: int, seed: int, heldout: Collection[str] = ()
 ) -> list[Record]:
     """Questions for the titles behind ``n`` outcomes' vectors, in held-out words.
@@ -354,4 +354,4 @@ def item_test_records(
     asker = Asker(target.outcomes, target.parts, heldout=True)
     ids = [outcome for outcome in target.outcomes.ids if outcome not in set(heldout)]
     chosen = rng.choice(len(ids), size=min(n, len(ids)), replace=False)
-    return asker.item_titles([ids[i] for i in sorted(int(i) for i in chosen)], rng)
+    return asker.titles([ids[i] for i in sorted(int(i) for i in chosen)], rng)

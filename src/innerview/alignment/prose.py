@@ -65,7 +65,7 @@ def prose_record(
 ) -> Record:
     """The question that asks for prose about these claims, with our own rendering as the answer."""
     rng = case_seed(0, case, f"prose-{outcome}")
-    noun = asker.outcomes.noun
+    noun = asker.parts.noun
     facts = listing(claims, outcome=outcome, rank=rank, titles=titles, noun=noun).splitlines()
     text = render(
         claims,

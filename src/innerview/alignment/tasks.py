@@ -15,13 +15,7 @@ import numpy as np
 
 from innerview.alignment.labels import case_seed
 from innerview.alignment.records import Form, Piece, Record, Task, Text
-from innerview.alignment.templates import (
-    LIST_SEPARATOR,
-    Words,
-    mention,
-    phrase_pieces,
-    phrases,
-)
+from innerview.alignment.templates import LIST_SEPARATOR, mention, phrase_pieces, phrases
 from innerview.data.tables import Catalogue
 from innerview.targets.protocol import Case
 
@@ -49,7 +43,6 @@ class Asker:
 
     def __init__(self, outcomes: Catalogue, parts: Catalogue, *, heldout: bool = False) -> None:
         self.outcomes, self.parts, self.heldout = outcomes, parts, heldout
-        self.words = Words(noun=outcomes.noun)
 
     def retrieval(
         self, context: Context, form: Form, top: Sequence[str], rng: np.random.Generator
@@ -139,7 +132,7 @@ class Asker:
             label={"outcome": outcome, "part": part},
         )  # fmt: skip
 
-    def history(self, context: Context, rng: np.random.Generator) -> Record:
+    def reconstruction(self, context: Context, rng: np.random.Generator) -> Record:
         """Name every part from the parts' vectors and the case's; opens with the first."""
         seen = context.parts[: context.visible]
         return self._ask(
@@ -156,7 +149,7 @@ class Asker:
             for part in parts
         ]
 
-    def item_titles(self, outcomes: Sequence[str], rng: np.random.Generator) -> list[Record]:
+    def titles(self, outcomes: Sequence[str], rng: np.random.Generator) -> list[Record]:
         """Name outcomes, each from its vector alone. They are worded alike, and the vector opens
         the answer, as in the interest task."""
         phrase = self._phrase("item_title", rng)
@@ -171,7 +164,7 @@ class Asker:
             for outcome in outcomes
         ]  # fmt: skip
 
-    def item_attribute(
+    def attribute(
         self, outcome: str, form: Form, attribute: str, rng: np.random.Generator
     ) -> Record:
         """Name an attribute's values of an outcome."""
@@ -184,9 +177,7 @@ class Asker:
             label={"outcome": outcome, "attribute": attribute, "values": list(values)},
         )  # fmt: skip
 
-    def item_similar(
-        self, outcome: str, form: Form, nearest: str, rng: np.random.Generator
-    ) -> Record:
+    def nearest(self, outcome: str, form: Form, nearest: str, rng: np.random.Generator) -> Record:
         """Name the outcome whose vector is nearest by cosine."""
         return self._ask(
             "item_similar", form, None, rng,
@@ -230,7 +221,7 @@ class Asker:
         return mention(form, "outcome", outcome, self.outcomes.title(outcome))
 
     def _phrase(self, task: Task, rng: np.random.Generator) -> str:
-        choices = phrases(task, heldout=self.heldout)
+        choices = phrases(task, self.outcomes.domain, heldout=self.heldout)
         return choices[int(rng.integers(len(choices)))]
 
     def _ask(
@@ -251,7 +242,7 @@ class Asker:
     ) -> Record:
         question = phrase_pieces(
             phrase or self._phrase(task, rng),
-            self.words,
+            (self.parts if task == "history" else self.outcomes).noun,
             subject=subject,
             listed=listed,
             attribute=attribute,

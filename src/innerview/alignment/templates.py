@@ -1,44 +1,24 @@
 """The words of every question: our own phrases, some of them kept out of training.
 
 ``{X}`` stands where an outcome or part goes in (its title, its vector slot, or both), ``{list}``
-where several do. ``Words`` carries what a domain calls things, so that no phrase does.
+where several do. What a field calls things, and questions that only it can put so, its ``Domain``
+says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from innerview.alignment.records import Form, Piece, Slot, SlotKind, Task, Text
+from innerview.data.domain import Domain
 
-__all__ = ["LIST_SEPARATOR", "PHRASES", "SYSTEM", "Words", "mention", "phrase_pieces", "phrases"]
-
-SYSTEM = "You speak for a recommender."
-"""Given explicitly, because chat templates otherwise add a longer one of their own."""
+__all__ = ["LIST_SEPARATOR", "PHRASES", "mention", "phrase_pieces", "phrases"]
 
 LIST_SEPARATOR = ";"
 """Ends every title of a list. Titles keep their own; ids, not text, say what was meant."""
 
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What the domain calls an outcome ("film", "item")."""
-
-    noun: str = "item"
-
-
-# Per task: phrases for training, then phrases only for testing.
-PHRASES: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "retrieval": (
-        (
-            "Which {noun} comes next?",
-            "Recommend the next {noun}.",
-            "What is recommended now?",
-            "Name the top {noun}.",
-            "Which {noun} ranks first?",
-        ),
-        ("Your first recommendation?", "What would be suggested next?"),
-    ),
+# Per task: phrases for training, then phrases only for testing; others are the domain's.
+PHRASES: Mapping[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ranking": (
         (
             "Which is best:{list}",
@@ -47,16 +27,6 @@ PHRASES: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "Which of these ranks first:{list}",
         ),
         ("The favourite among these:{list}", "Choose the best one:{list}"),
-    ),
-    "interest": (
-        (
-            "Does it fit, Yes or No?",
-            "Would you recommend this {noun}?",
-            "A good match?",
-            "Yes or No to this {noun}?",
-            "Is it of interest?",
-        ),
-        ("Would you suggest it?", "Does this {noun} match?"),
     ),
     "item_title": (
         ("Name it.", "Which {noun} is it?", "The title?", "Say what it is."),
@@ -91,9 +61,10 @@ PHRASES: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def phrases(task: Task, *, heldout: bool) -> tuple[str, ...]:
+def phrases(task: Task, domain: Domain, *, heldout: bool) -> tuple[str, ...]:
     """The phrases of a task for training, or those kept for testing."""
-    return PHRASES[task][1 if heldout else 0]
+    known = domain.phrases[task] if task in domain.phrases else PHRASES[task]
+    return known[1 if heldout else 0]
 
 
 def mention(form: Form, kind: SlotKind, ref: str, title: str) -> tuple[Piece, ...]:
@@ -107,14 +78,14 @@ def mention(form: Form, kind: SlotKind, ref: str, title: str) -> tuple[Piece, ..
 
 def phrase_pieces(
     phrase: str,
-    words: Words,
+    noun: str,
     *,
     subject: Sequence[Piece] = (),
     listed: Sequence[Piece] = (),
     attribute: str = "",
 ) -> tuple[Piece, ...]:
     """Fill a phrase; text from data is inserted as pieces of its own, never formatted in."""
-    filled = phrase.replace("{noun}", words.noun).replace("{attribute}", attribute)
+    filled = phrase.replace("{noun}", noun).replace("{attribute}", attribute)
     pieces: list[Piece] = []
     rest = filled
     while rest:

@@ -6,11 +6,11 @@ from innerview.data.notes import Notes
 from innerview.data.readers import TABLE_SUFFIXES, read_catalogue, read_interactions
 from innerview.data.splits import (
     HoldOut,
+    IdSplit,
     Split,
-    UserSplit,
     k_core,
     leave_one_out,
-    split_users,
+    split_ids,
 )
 from innerview.data.tables import Catalogue, Interactions
 
@@ -19,16 +19,16 @@ __all__ = [
     "Catalogue",
     "DataFormat",
     "HoldOut",
+    "IdSplit",
     "Interactions",
     "Loaded",
     "Notes",
     "Split",
-    "UserSplit",
     "k_core",
     "leave_one_out",
     "load_dataset",
     "load_embedded",
     "read_catalogue",
     "read_interactions",
-    "split_users",
+    "split_ids",
 ]

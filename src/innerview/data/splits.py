@@ -16,7 +16,7 @@ import polars as pl
 from innerview.data.tables import Interactions
 from innerview.errors import DataError
 
-__all__ = ["HoldOut", "Split", "UserSplit", "k_core", "leave_one_out", "split_users"]
+__all__ = ["HoldOut", "IdSplit", "Split", "k_core", "leave_one_out", "split_ids"]
 
 HoldOut = Literal["last", "random"]
 
@@ -39,7 +39,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class UserSplit:
+class IdSplit:
     """Users in three groups, each in a random but fixed order."""
 
     train: tuple[str, ...]
@@ -126,23 +126,23 @@ def _without(frame: pl.DataFrame, *held_out: dict[str, str]) -> pl.DataFrame:
     return frame
 
 
-def split_users(user_ids: Iterable[str], *, n_valid: int, n_test: int, seed: int = 0) -> UserSplit:
-    """Set users aside: no case of a held-out user is seen while a surrogate is aligned.
+def split_ids(ids: Iterable[str], *, n_valid: int, n_test: int, seed: int = 0) -> IdSplit:
+    """Set cases aside, in a recommender users: none held out is seen while a surrogate is aligned.
 
     Raises:
-        DataError: a user is named twice, a count is negative, or none would be left to train.
+        DataError: an id is named twice, a count is negative, or none would be left to train.
     """
-    users = list(user_ids)
-    distinct = set(users)
-    if len(distinct) < len(users):
-        raise DataError(f"{len(users) - len(distinct)} users are named twice; pass each once")
-    if min(n_valid, n_test) < 0 or n_valid + n_test >= len(users):
+    given = list(ids)
+    distinct = set(given)
+    if len(distinct) < len(given):
+        raise DataError(f"{len(given) - len(distinct)} ids are named twice; pass each once")
+    if min(n_valid, n_test) < 0 or n_valid + n_test >= len(given):
         raise DataError(
-            f"{n_valid} valid and {n_test} test of {len(users)} users leave none to train; "
+            f"{n_valid} valid and {n_test} test of {len(given)} cases leave none to train; "
             "hold out fewer"
         )
-    shuffled = sorted(users, key=lambda user: (_hash(user, seed), user))
-    return UserSplit(
+    shuffled = sorted(given, key=lambda one: (_hash(one, seed), one))
+    return IdSplit(
         train=tuple(shuffled[n_valid + n_test :]),
         valid=tuple(shuffled[:n_valid]),
         test=tuple(shuffled[n_valid : n_valid + n_test]),

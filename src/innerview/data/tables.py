@@ -9,6 +9,7 @@ from functools import cached_property
 
 import polars as pl
 
+from innerview.data.domain import RECOMMENDER, Domain
 from innerview.errors import CaseError, DataError
 
 __all__ = ["Catalogue", "Interactions"]
@@ -69,12 +70,14 @@ class Catalogue:
         titles: one text per id, unique (readers make duplicates distinct), never empty.
         attributes: for each attribute its values per row; a row may have none or several.
         noun: what one entry is called, for prompts and pages ("film", "item").
+        domain: the words of its field.
     """
 
     ids: tuple[str, ...]
     titles: tuple[str, ...]
     attributes: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     noun: str = "item"
+    domain: Domain = RECOMMENDER
 
     def __post_init__(self) -> None:
         if len(self.titles) != len(self.ids):
@@ -135,6 +138,7 @@ class Catalogue:
                 name: tuple(values[row] for row in rows) for name, values in self.attributes.items()
             },
             noun=self.noun,
+            domain=self.domain,
         )
 
     def to_frame(self) -> pl.DataFrame:
@@ -148,7 +152,9 @@ class Catalogue:
         return pl.DataFrame(columns)
 
     @classmethod
-    def from_frame(cls, frame: pl.DataFrame, *, noun: str = "item") -> Catalogue:
+    def from_frame(
+        cls, frame: pl.DataFrame, *, noun: str = "item", domain: Domain = RECOMMENDER
+    ) -> Catalogue:
         """The inverse of ``to_frame``."""
         names: Sequence[str] = [c for c in frame.columns if c not in ("item_id", "title")]
         return cls(
@@ -156,4 +162,5 @@ class Catalogue:
             titles=tuple(frame["title"]),
             attributes={n: tuple(tuple(v or ()) for v in frame[n].to_list()) for n in names},
             noun=noun,
+            domain=domain,
         )

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from innerview.data.domain import RECOMMENDER, Domain
 from innerview.evaluation.answers import LESS_IS_BETTER, METRICS
 from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.interest import BINS
 from innerview.evaluation.sheets import Sheet, three_decimals, told_p
+from innerview.explanation.wording import plural
 
 __all__ = [
     "FIDELITY_METRICS",
@@ -65,15 +67,15 @@ _LABELS: Mapping[str, str] = {
     "interest_accuracy": "Interest, accuracy",
     "interest_auc": "Interest, AUC",
     "interest_calibration_error": "Interest, calibration error (less is better)",
-    "history_recall": "History, recall",
-    "history_order_recall": "History, recall in order",
-    "history_precision": "History, precision",
-    "history_hallucination": "History, hallucination (less is better)",
-    "item_recovery": "Item recovery",
+    "history_recall": "{case}, recall",
+    "history_order_recall": "{case}, recall in order",
+    "history_precision": "{case}, precision",
+    "history_hallucination": "{case}, hallucination (less is better)",
+    "item_recovery": "{Outcome} recovery",
     "attribution_accuracy": "Strongest part, accuracy",
-    "interest_accuracy_heldout_items": "Interest, accuracy, held-out items",
-    "interest_auc_heldout_items": "Interest, AUC, held-out items",
-    "ranking_kendall_heldout_items": "Ranking, Kendall's tau, held-out items",
+    "interest_accuracy_heldout_items": "Interest, accuracy, held-out {outcomes}",
+    "interest_auc_heldout_items": "Interest, AUC, held-out {outcomes}",
+    "ranking_kendall_heldout_items": "Ranking, Kendall's tau, held-out {outcomes}",
 }
 
 _CHANNEL_METRICS = ("shift", "preference")
@@ -189,7 +191,14 @@ def methods_shown(metrics: Mapping[str, Any]) -> dict[str, str]:
     return {method: says for method, says in METHODS.items() if method in asked}
 
 
-def alignment_table(metrics: Mapping[str, Any]) -> list[Row]:
+def _label(metric: str, domain: Domain) -> str:
+    """In the words of a field."""
+    return _LABELS[metric].format(
+        case=domain.case, Outcome=domain.outcome.capitalize(), outcomes=plural(domain.outcome)
+    )
+
+
+def alignment_table(metrics: Mapping[str, Any], domain: Domain = RECOMMENDER) -> list[Row]:
     """One row per metric that any method has, one cell per method of ``methods_shown``."""
     branches = metrics.get("alignment", {})
     shown = methods_shown(metrics)
@@ -199,17 +208,19 @@ def alignment_table(metrics: Mapping[str, Any]) -> list[Row]:
         if any(found):
             ends = (-1.0, 1.0) if name.startswith("ranking_kendall") else (0.0, 1.0)
             best = min if name in LESS_IS_BETTER else max
-            rows.append(Row(_LABELS[name], name, _cells(found, ends, best)))
+            rows.append(Row(_label(name, domain), name, _cells(found, ends, best)))
     return rows
 
 
-def difference_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+def difference_table(
+    metrics: Mapping[str, Any], domain: Domain = RECOMMENDER
+) -> tuple[list[str], list[Row]]:
     """Headings, and one row per metric: what text and vectors have over each of the others that
     know the case."""
     branches: Mapping[str, Mapping[str, Any]] = metrics.get("differences", {})
     others = [name for name in METHODS if name in branches]
     rows = [
-        Row(_LABELS[name], name, tuple(_cell(branches[o].get(name)) for o in others))
+        Row(_label(name, domain), name, tuple(_cell(branches[o].get(name)) for o in others))
         for name in METRICS
         if any(name in branches[o] for o in others)
     ]

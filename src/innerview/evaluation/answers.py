@@ -217,13 +217,13 @@ def alignment_metrics(
         for name, own in judged_answers(records, values).items()
     }
     answers = paired_answers(records, values)
-    if histories := [(records[a.index], a.value) for a in answers if a.task == "history"]:
+    if read_back := [(records[a.index], a.value) for a in answers if a.task == "history"]:
         found["history_hallucination"] = bootstrap_mean(
             [
                 metrics.history_hallucination(_ids(said), record.label["parts"])
-                for record, said in histories
+                for record, said in read_back
             ],
-            [_cluster(record) for record, _ in histories],
+            [_cluster(record) for record, _ in read_back],
             seed=seed,
         )
     for suffix, own in _apart(records, answers):

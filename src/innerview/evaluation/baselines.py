@@ -92,10 +92,10 @@ class _Table:
             "retrieval": self._retrieval,
             "ranking": self._ranking,
             "interest": self._interest,
-            "history": self._history,
+            "history": self._reconstruction,
             "attribution": self._attribution,
-            "item_title": self._item_title,
-            "item_similar": self._item_similar,
+            "item_title": self._title,
+            "item_similar": self._nearest,
         }
 
     def answers(self, records: Sequence[Record]) -> list[AnswerValue]:
@@ -125,7 +125,7 @@ class _Table:
             return float(rng.random())
         return float(self.percentiles[self.target.outcomes.rows([record.label["outcome"]])[0]])
 
-    def _history(self, record: Record, rng: np.random.Generator) -> AnswerValue:
+    def _reconstruction(self, record: Record, rng: np.random.Generator) -> AnswerValue:
         # A surrogate sees one slot per part, so their number is no secret from the table either.
         return self._first(self.target.parts, self.part_order, record.visible, rng)
 
@@ -133,10 +133,10 @@ class _Table:
         parts = list(dict.fromkeys(record.parts[: record.visible]))
         return self._sorted(parts, self.target.parts, self.part_scores, rng)[0]
 
-    def _item_title(self, record: Record, rng: np.random.Generator) -> AnswerValue:
+    def _title(self, record: Record, rng: np.random.Generator) -> AnswerValue:
         return self._first(self.target.outcomes, self.outcome_order, 1, rng)[0]
 
-    def _item_similar(self, record: Record, rng: np.random.Generator) -> AnswerValue:
+    def _nearest(self, record: Record, rng: np.random.Generator) -> AnswerValue:
         excluded = (str(record.label["outcome"]),)
         others = self._first(self.target.outcomes, self.outcome_order, 1, rng, excluded)
         return others[0] if others else ""

@@ -300,9 +300,8 @@ class LanguageReader:
         return (log_odds(p) for p in said)
 
     def _record(self, text: str, candidate: str) -> Record:
-        told = f"What was said of somebody, and of what was recommended to them: {text}\n\n"
-        asks = "Would the following be recommended to them as well? Answer yes or no."
-        question = (Text((told if text else "") + asks),)
+        domain = self.target.outcomes.domain
+        question = (Text((f"{domain.told} {text}\n\n" if text else "") + domain.again),)
         lead = (Text(f" {self.target.outcomes.title(candidate)}:"),)
         label = {"outcome": candidate, "liked": True}
         return Record("interest", "behavior", "", (), 0, question, " yes", label, lead=lead)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from innerview.data.domain import RECOMMENDER, Domain
 from innerview.evaluation._counts import driver_sheets, verdict_groups, verdict_sheet
 from innerview.evaluation._tables import (
     alignment_table,
@@ -51,6 +52,7 @@ class Findings:
         judges: what ``judges.json`` holds.
         agreements: with the surrogate's answers about each case, worst first.
         notes: remarks on this run, a sentence each.
+        domain: whose words the report uses.
     """
 
     explanations: Sequence[Explanation] = ()
@@ -61,6 +63,7 @@ class Findings:
     agreements: Sequence[CaseAgreement] = ()
     judges: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    domain: Domain = RECOMMENDER
 
     @property
     def showing(self) -> Showing:
@@ -71,7 +74,7 @@ class Findings:
 def report_sheets(findings: Findings) -> list[Sheet]:
     """Every table of the report that has rows, as values for other programs."""
     metrics = findings.metrics
-    alignment = methods_shown(metrics), alignment_table(metrics)
+    alignment = methods_shown(metrics), alignment_table(metrics, findings.domain)
     sheets = [
         _showing_sheet(findings.showing),
         _score_sheet(findings.target_report),
@@ -79,7 +82,7 @@ def report_sheets(findings: Findings) -> list[Sheet]:
         sheet_of("deciles", "tenth of the ranking, 1 the best", *decile_table(metrics)),
         sheet_of("calibration", "probability of yes", *calibration_table(metrics)),
         _agreement_sheet(findings.agreements),
-        sheet_of("differences", "hybrid, less", *difference_table(metrics)),
+        sheet_of("differences", "hybrid, less", *difference_table(metrics, findings.domain)),
         sheet_of("channels", "exchanged", *channel_table(metrics)),
         sheet_of("fidelity", "explanations by (skills, then shares)", *fidelity_table(metrics)),
         sheet_of("further", "explanations by", *further_table(metrics)),

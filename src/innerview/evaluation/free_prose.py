@@ -1,6 +1,6 @@
 """The third way to explain: a surrogate writes freely, and whatever it names are its reasons.
 
-So RecExplainer does (arXiv 2311.10947, section 3.3): its language model is shown a history and an
+So RecExplainer does (arXiv 2311.10947, section 3.3): its language model is shown a case and an
 outcome and asked why. Nothing holds the text to anything; which parts it names is found out by
 their titles.
 """
@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from innerview.alignment.records import Form, Record, Text
+from innerview.data.tables import Catalogue
 from innerview.evaluation.orders import named_first
 from innerview.targets.protocol import Case, Target
 
@@ -38,7 +39,7 @@ def free_prose_orders(
     seed: int = 0,
 ) -> list[tuple[str, ...]]:
     """Each case's parts in the order in which a free text names them; the rest by chance."""
-    asked = [_question(case, target.outcomes.title(outcome), form) for case, outcome in pairs]
+    asked = [_question(case, outcome, target.outcomes, form) for case, outcome in pairs]
     texts = surrogate.answer(asked, max_new_tokens=_TOKENS)
     return [
         named_first(case, named_parts(str(text), case, target), seed=seed)
@@ -46,9 +47,10 @@ def free_prose_orders(
     ]
 
 
-def _question(case: Case, title: str, form: Form) -> Record:
+def _question(case: Case, outcome: str, outcomes: Catalogue, form: Form) -> Record:
     text = (
-        f'Explain in a few sentences why "{title}" is recommended here, naming what speaks for it.'
+        f'Explain in a few sentences why "{outcomes.title(outcome)}" is {outcomes.domain.chosen} '
+        "here, naming what speaks for it."
     )
     return Record(
         "chat", form, case.case_id, case.parts, len(case.parts), (Text(text),), "?"
@@ -57,7 +59,7 @@ def _question(case: Case, title: str, form: Form) -> Record:
 
 def solved(case: Case, outcome: str, target: Target, text: str) -> Record:
     """The same question with an answer, to be shown as an example."""
-    return replace(_question(case, target.outcomes.title(outcome), "behavior"), answer=text)
+    return replace(_question(case, outcome, target.outcomes, "behavior"), answer=text)
 
 
 def named_parts(text: str, case: Case, target: Target) -> list[str]:

@@ -40,6 +40,7 @@ from innerview.evaluation.sheets import FORMATS, Sheet, three_decimals, write_sh
 from innerview.evaluation.showing import MAY_SHOW
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.page import card_view
+from innerview.explanation.wording import plural
 from innerview.files import write_whole
 from innerview.targets.check import CONSTANT_LIMIT
 
@@ -98,12 +99,12 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
     explanations, metrics = findings.explanations, findings.metrics
     shown = explanations[:max_cards]
     headings, fidelity = fidelity_table(metrics)
-    difference_headings, differences = difference_table(metrics)
+    difference_headings, differences = difference_table(metrics, findings.domain)
     channel_headings, channels = channel_table(metrics)
     script, script_hash = page_script("_report.js")
     return page_environment().get_template("report.html.j2").render(
         name=str(findings.provenance.get("target", "the target")),
-        noun=explanations[0].noun if explanations else "item",
+        noun=explanations[0].noun if explanations else findings.domain.outcome,
         n_explained=len(explanations),
         n_cases=len({one.case_id for one in explanations}),
         showing=findings.showing,
@@ -114,8 +115,10 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         notes=list(findings.notes),
         methods=methods_shown(metrics),
         forms=FORM_NAMES,
+        domain=findings.domain,
+        outcomes=plural(findings.domain.outcome),
         floors=FLOORS,
-        alignment=alignment_table(metrics),
+        alignment=alignment_table(metrics, findings.domain),
         deciles=decile_table(metrics),
         decile_charts=decile_charts(metrics),
         calibration=calibration_table(metrics),

@@ -3,7 +3,7 @@
 Customers get no ranks and no scores, engineers get both, and auditors also the type of a claim and
 what it took to verify it. More fields than in ``wording.py``: ``before`` the rank; ``change`` of
 the score, signed, and ``control``, the same without as many parts at random, on average; ``type``
-and ``queries``.
+and ``queries``; ``outcome_noun``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _CUSTOMER: Mapping[str, Ways] = {
         train=(
             "Without {p}, something else would come first.",
             "It depends on {p}: without {that}, it would not be the first choice.",
-            "Take away {p} and another {noun} comes first.",
+            "Take away {p} and another {outcome_noun} comes first.",
         )
     ),
     "NECESSARY": Ways(
@@ -138,7 +138,7 @@ _WARM: Mapping[str, Ways] = {
     "NECESSARY first": Ways(
         train=(
             "Without {p}, we would have chosen something else first.",
-            "It needs {p}: without {that}, another {noun} would be our first choice.",
+            "It needs {p}: without {that}, another {outcome_noun} would be our first choice.",
         )
     ),
     "NECESSARY": Ways(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from innerview.data.domain import RECOMMENDER
 from innerview.errors import CaseError
 from innerview.explanation.claims import CheckedClaim, Verdict
 from innerview.explanation.evidence import Evidence
@@ -95,7 +96,7 @@ class Explanation:
     evidence: Evidence | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[str, FormAnswer] = field(default_factory=dict)
-    noun: str = "item"
+    noun: str = RECOMMENDER.outcome
     answerer: Callable[[Explanation, str], Reply] | None = field(
         default=None, repr=False, compare=False
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from innerview.data.domain import RECOMMENDER
 from innerview.explanation._ask import Answer, Question, ask, first_outcomes
 from innerview.explanation._questions import Asked, Kind, Titles, read_question
 from innerview.explanation.claims import CheckedClaim, Claim
@@ -43,7 +44,7 @@ class Reply:
     text: str
     claims: tuple[CheckedClaim, ...] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
-    noun: str = "item"
+    noun: str = RECOMMENDER.outcome
     queries: int = 0
 
     @property
@@ -115,7 +116,7 @@ class _Talk:
 
     @property
     def _nouns(self) -> str:
-        return plural(self.target.outcomes.noun)
+        return plural(self.target.parts.noun)
 
     def _title(self, one: str) -> str:
         catalogue = self.target.outcomes if one in self.target.outcomes.index else self.target.parts
@@ -127,19 +128,21 @@ class _Talk:
     def _reply(self, kind: Kind, sentences: Sequence[str], claims: Sequence[Claim]) -> Reply:
         """The sentences, then what the claims say, which are replayed."""
         checked = verify_many([(claim, self.case) for claim in claims], self.target)
-        outcomes = self.target.outcomes
+        noun = self.target.parts.noun
         named = {one for claim in claims for one in (claim.outcome, *claim.named)}
         known = {one: self._title(one) for one in named}
-        said = [render_claim(one, known, noun=outcomes.noun) for one in checked]
+        said = [render_claim(one, known, noun=noun) for one in checked]
         text = " ".join([*sentences, *dict.fromkeys(said)])
-        return Reply(self.question, kind, text, tuple(checked), known, outcomes.noun)
+        return Reply(self.question, kind, text, tuple(checked), known, noun)
 
     def unknown(self, asked: Asked) -> Reply:
         """Nothing by that name is known."""
         near = ", ".join(f'"{title}"' for title in asked.near)
         hint = f" Did you mean {near}?" if near else ""
-        noun = self.target.outcomes.noun
-        return Reply(self.question, "unknown title", f"I know no {noun} by that name.{hint}")
+        nouns = dict.fromkeys((self.target.parts.noun, self.target.outcomes.noun))
+        return Reply(
+            self.question, "unknown title", f"I know no {' or '.join(nouns)} by that name.{hint}"
+        )
 
     # -- what if -----------------------------------------------------------------------------------
 

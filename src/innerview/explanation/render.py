@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from zlib import crc32
 
+from innerview.data.domain import RECOMMENDER
 from innerview.explanation.audiences import ways_for
 from innerview.explanation.claims import CheckedClaim, Claim, said_by
 from innerview.explanation.prose import ProseCheck, TitleIndex, check_prose, signed
@@ -76,7 +77,8 @@ def render(
     outcome: str,
     rank: int,
     titles: Mapping[str, str],
-    noun: str = "item",
+    noun: str = RECOMMENDER.outcome,
+    outcome_noun: str | None = None,
     variant: int = 0,
     split: Split = "train",
     style: Style = _SHORT,
@@ -89,6 +91,7 @@ def render(
         rank: its rank in the whole case.
         titles: of the outcome and of every part a claim names.
         noun: what one part is called.
+        outcome_noun: what one outcome is called; the same by default.
         variant: which paraphrases; the same number gives the same prose.
         split: which paraphrases to draw from.
         style: for whom, how long, what about.
@@ -107,6 +110,7 @@ def render(
                 variant=_mix(variant, str(place)),
                 split=split,
                 noun=noun,
+                outcome_noun=outcome_noun,
                 brief=_told_next(checked, chosen, style),
                 audience=style.audience,
                 tone=style.tone,
@@ -141,7 +145,8 @@ def wordings(
     outcome: str,
     rank: int,
     titles: Mapping[str, str],
-    noun: str = "item",
+    noun: str = RECOMMENDER.outcome,
+    outcome_noun: str | None = None,
     style: Style = _SHORT,
     variant: int | None = None,
 ) -> list[tuple[str, ...]]:
@@ -161,7 +166,7 @@ def wordings(
         ways.append(
             tuple(
                 render_claim(
-                    checked, titles, variant=v, noun=noun, brief=brief,
+                    checked, titles, variant=v, noun=noun, outcome_noun=outcome_noun, brief=brief,
                     audience=style.audience, tone=style.tone,
                 )
                 for v in range(len(told))
@@ -184,7 +189,8 @@ def render_claim(
     *,
     variant: int = 0,
     split: Split = "train",
-    noun: str = "item",
+    noun: str = RECOMMENDER.outcome,
+    outcome_noun: str | None = None,
     brief: bool = False,
     audience: Audience = "support",
     tone: Tone = "plain",
@@ -199,6 +205,7 @@ def render_claim(
         variant: which paraphrase, modulo their number.
         split: which paraphrases to draw from.
         noun: what one part is called.
+        outcome_noun: what one outcome is called; the same by default.
         brief: leave the effect of a strongest part to another sentence.
         audience: for whom.
         tone: in which.
@@ -209,7 +216,8 @@ def render_claim(
     key = _kind(checked, known, brief=brief)
     ways = [ANSWERS[key]] if key in ANSWERS else _ways(known, key, split)
     way = ways[variant % len(ways)]
-    return way.format(**_fields(checked.claim, titles, noun), **_measured(checked))
+    fields = _fields(checked.claim, titles, noun) | _measured(checked)
+    return way.format(**fields, outcome_noun=outcome_noun or noun)
 
 
 def _kind(checked: CheckedClaim, known: Mapping[str, Ways], *, brief: bool) -> str:
@@ -243,12 +251,14 @@ def _measured(checked: CheckedClaim) -> dict[str, object]:
     return found
 
 
-def statement(claim: Claim, titles: Mapping[str, str], *, noun: str = "item") -> str:
+def statement(claim: Claim, titles: Mapping[str, str], *, noun: str = RECOMMENDER.outcome) -> str:
     """What a claim says, as one sentence without any measurement."""
     return STATEMENTS[_key(claim)].format(**_fields(claim, titles, noun))
 
 
-def describe(checked: CheckedClaim, titles: Mapping[str, str], *, noun: str = "item") -> str:
+def describe(
+    checked: CheckedClaim, titles: Mapping[str, str], *, noun: str = RECOMMENDER.outcome
+) -> str:
     """One line for a prompt, e.g. ``needs "Alien" for top 1: rank 1 -> 14``."""
     claim = checked.claim
     stated, quoted = claim.stated, _quoted(claim.parts, titles)
@@ -275,7 +285,9 @@ def describe(checked: CheckedClaim, titles: Mapping[str, str], *, noun: str = "i
     return line if checked.verdict == "verified" else f"{line} [{checked.verdict}]"
 
 
-def receipt(checked: CheckedClaim, titles: Mapping[str, str], *, noun: str = "item") -> str:
+def receipt(
+    checked: CheckedClaim, titles: Mapping[str, str], *, noun: str = RECOMMENDER.outcome
+) -> str:
     """One line for a reader: the verdict, who says it, what, and the number against it."""
     line = describe(checked, titles, noun=noun).removesuffix(f" [{checked.verdict}]")
     who = said_by(checked.claim.source)
@@ -289,7 +301,7 @@ def listing(
     outcome: str,
     rank: int,
     titles: Mapping[str, str],
-    noun: str = "item",
+    noun: str = RECOMMENDER.outcome,
 ) -> str:
     """The outcome and the claims that ``render`` states, one line each: what prose is made of."""
     lines = [f"{_quoted([outcome], titles)}: rank {rank}"]

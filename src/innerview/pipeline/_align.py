@@ -18,8 +18,8 @@ from innerview.alignment.mixture import (
     MixtureSettings,
     case_records,
     heldout_outcomes,
-    item_records,
-    item_test_records,
+    outcome_records,
+    outcome_test_records,
     test_records,
 )
 from innerview.alignment.prose import prose_records
@@ -66,7 +66,7 @@ def label(
     shuffled = [cases.train[i] for i in drawn]
     say(Event("labels", f"asking the target about {len(shuffled):,} cases"))
     groups = case_records(target, shuffled, mixture, labels)
-    groups += item_records(target, mixture)
+    groups += outcome_records(target, mixture)
     prose = [c.last(target.capabilities.max_parts) for c in shuffled[: mixture.n_prose]]
     heldout = heldout_outcomes(target, mixture)
     groups += prose_records(target, prose, seed=seed, heldout=heldout)
@@ -79,7 +79,7 @@ def label(
         asked = [
             r for form in forms for r in test_records(target, recent, form, labels, heldout=heldout)
         ]
-        asked += item_test_records(target, n=len(chosen), seed=seed, heldout=heldout)
+        asked += outcome_test_records(target, n=len(chosen), seed=seed, heldout=heldout)
         write_records(folder / f"{name}.parquet", asked)
     queries = target.queries.used - began
     say(Event("labels", f"{len(flat):,} training records, {queries:,} target queries"))

@@ -68,6 +68,6 @@ def _line(one: Versions, old: Target) -> dict[str, object]:
         "title": titles[outcome],
         "before": list(one.before),
         "after": list(one.after),
-        "lost": [receipt(claim, titles, noun=old.outcomes.noun) for claim in one.lost],
+        "lost": [receipt(claim, titles, noun=old.parts.noun) for claim in one.lost],
         "claims": [claim.to_dict() for claim in one.claims],
     }

@@ -165,7 +165,8 @@ def _shown(
 def _one(one: Given, rank: int, target: Target) -> Shown:
     parts = tuple(map(target.parts.title, one.case.parts))
     title = target.outcomes.title(one.outcome)
-    return Shown(one.case.case_id, target.parts.noun, parts, title, rank, one.text)
+    noun, domain = target.parts.noun, target.outcomes.domain
+    return Shown(one.case.case_id, noun, parts, title, rank, one.text, domain)
 
 
 def _not_run(

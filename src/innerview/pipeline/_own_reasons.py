@@ -142,7 +142,7 @@ def _examples(target: Target, cases: Sequence[Case]) -> list[Record]:
         solved(
             case, outcome, target,
             render(
-                claims, outcome=outcome, rank=evidence.rank, noun=target.outcomes.noun,
+                claims, outcome=outcome, rank=evidence.rank, noun=target.parts.noun,
                 titles=named_titles(target, case, outcome, claims),
             ),
         )

@@ -155,6 +155,7 @@ def report(run: Path, say: Say) -> Path:
         overview=overview_of(run / "report" / "overview.json", target),
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
+        domain=target.outcomes.domain,
         notes=[*stage.get("notes", ()), *(note for _, own in measured.values() for note in own)],
     )
     write_report(path, findings)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from innerview.alignment.records import Form, Piece, Record, Slot, Task, Text
-from innerview.alignment.templates import LIST_SEPARATOR, SYSTEM, mention
+from innerview.alignment.templates import LIST_SEPARATOR, mention
 from innerview.data.tables import Catalogue
 from innerview.errors import RecordError, SurrogateError
 
@@ -150,9 +150,9 @@ class PromptEncoder:
         self.frame = ChatFrame.of(self.tokenizer)
         self._plain = lru_cache(maxsize=200_000)(self._encode_plain)
         self._filler = int(self.tokenizer.eos_token_id)
-        self._opening = (
-            *self.frame.before_system, *self.text(SYSTEM), *self.frame.before_user
-        )  # fmt: skip
+        # A system message is given, because chat templates otherwise add a longer one of their own.
+        system = self.text(self.parts.domain.system)
+        self._opening = (*self.frame.before_system, *system, *self.frame.before_user)
         self._openings: dict[Task, tuple[int, ...]] = {}
 
     def show(self, solved: Mapping[Task, Sequence[Record]]) -> None:
@@ -196,7 +196,7 @@ class PromptEncoder:
         marks = _Marks()
         ends: list[int] = [len(ids)]
         if parts:
-            ids += self.text("History:")
+            ids += self.text(f"{self.parts.domain.case}:")
             ends = [len(ids)]
         for part in parts:
             pieces = mention(form, "part", part, self.parts.title(part))

@@ -166,6 +166,7 @@ def _manifest(
         name=contents.name,
         noun=contents.outcomes.noun,
         part_noun=contents.parts.noun,
+        domain=contents.outcomes.domain.name,
         n_outcomes=len(contents.outcomes),
         n_parts=len(contents.parts),
         width=contents.outcome_vectors.shape[1],

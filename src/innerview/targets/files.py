@@ -16,6 +16,7 @@ import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 
+from innerview.data.domain import Domain
 from innerview.data.tables import Catalogue
 from innerview.errors import BundleError, DataError, InnerviewError
 from innerview.files import room_for, whole_folder
@@ -86,7 +87,7 @@ def tensors_of(data: bytes, name: str) -> dict[str, npt.NDArray[np.float32]]:
     return tensors
 
 
-def catalogue_of(data: bytes, name: str, *, noun: str, n: int) -> Catalogue:
+def catalogue_of(data: bytes, name: str, *, noun: str, domain: Domain, n: int) -> Catalogue:
     """The catalogue in a parquet file.
 
     Raises:
@@ -107,7 +108,7 @@ def catalogue_of(data: bytes, name: str, *, noun: str, n: int) -> Catalogue:
     if len(repeated):
         raise BundleError(f"{name}: id {repeated[0]!r} is named twice")
     try:
-        return Catalogue.from_frame(frame, noun=noun)
+        return Catalogue.from_frame(frame, noun=noun, domain=domain)
     except (DataError, TypeError, InnerviewError) as error:
         raise BundleError(f"{name}: {error}") from None
 

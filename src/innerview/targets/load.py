@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from innerview.data.domain import DOMAINS
 from innerview.errors import BundleError, CaseError, TargetQueryError
 from innerview.files import is_sealed, recover_folder
 from innerview.targets.bundle import BundleTarget, Contents
@@ -74,14 +75,17 @@ def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
 
 
 def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
+    domain = DOMAINS[manifest.domain]
     outcomes = catalogue_of(
-        data["outcomes.parquet"], "outcomes.parquet", noun=manifest.noun, n=manifest.n_outcomes
-    )
+        data["outcomes.parquet"], "outcomes.parquet",
+        noun=manifest.noun, domain=domain, n=manifest.n_outcomes,
+    )  # fmt: skip
     parts = outcomes
     if "parts.parquet" in data:
         parts = catalogue_of(
-            data["parts.parquet"], "parts.parquet", noun=manifest.part_noun, n=manifest.n_parts
-        )
+            data["parts.parquet"], "parts.parquet",
+            noun=manifest.part_noun, domain=domain, n=manifest.n_parts,
+        )  # fmt: skip
     elif manifest.n_parts != manifest.n_outcomes:
         raise BundleError("manifest.json: n_parts differs from n_outcomes without parts.parquet")
     outcome_vectors, part_vectors = _vectors(manifest, data)

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from innerview.data.domain import DomainName
 from innerview.targets.protocol import Capabilities
 
 __all__ = [
@@ -98,6 +99,8 @@ class Manifest(_Record):
     noun: str = "item"
     """What an outcome is called."""
     part_noun: str = "item"
+    domain: DomainName = "recommender"
+    """Whose words prompts, sentences and pages use."""
     n_outcomes: Annotated[int, Field(ge=1)]
     n_parts: Annotated[int, Field(ge=1)]
     width: Annotated[int, Field(ge=0)]
