@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args, overload
 
-from innerview.alignment.cases import read_cases
+from innerview.alignment.cases import cases_of, read_cases
 from innerview.alignment.labels import case_seed
 from innerview.alignment.prose import checked_claims, named_titles, prose_record
 from innerview.alignment.records import FORMS, Form, Record, Text
 from innerview.alignment.tasks import Asker, Context
-from innerview.errors import CaseError
+from innerview.data import ArrowTable, Interactions, read_interactions
+from innerview.errors import CaseError, InnerviewWarning, RunError
 from innerview.explanation._ask import Question, ask, first_outcomes
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import Evidence
@@ -25,6 +27,7 @@ from innerview.explanation.sets import Smallest, smallest_set
 from innerview.explanation.shapley import Shapley, shapley_values
 from innerview.explanation.style import Style
 from innerview.explanation.verify import Patience, verify_many
+from innerview.surrogate.hub import find_folder
 from innerview.targets.load import load_bundle
 from innerview.targets.protocol import Case, Target
 
@@ -39,7 +42,15 @@ Refuted = Literal["keep", "drop", "retry"]
 Claiming = Literal["grounded", "surrogate"]
 """Whose answers claims are read off: the target's, or the surrogate's own."""
 
+KnownCases = Mapping[str, Case] | Interactions | ArrowTable
+"""Cases by id, or a table that they are made of."""
+
 _STYLE, _PATIENCE = Style(), Patience()
+_SETTINGS: Mapping[str, Any] = {
+    "refuted": "keep", "claims": "grounded", "style": _STYLE, "patience": _PATIENCE
+}  # fmt: skip
+"""By name, and what each is by default."""
+_PARAMS = ("target", "surrogate", "cases", *_SETTINGS)
 _BATCH = 32
 _FREE_TOKENS = 64
 """Of an answer that is not checked."""
@@ -72,7 +83,9 @@ class Explainer:
         target: the model being explained.
         surrogate: the language model aligned with it; without one, evidence and claims are the
             same and the prose is rendered from the claims.
-        cases: known cases by id, so that ids can be given instead of cases.
+        cases: known cases by id, so that ids can be given instead of cases; or the table of who met
+            what and when that they are to be made of: ``Interactions``, or one in memory (pandas,
+            polars, Arrow) with the columns ``user_id``, ``item_id`` and ``timestamp``.
         refuted: what becomes of the surrogate's own claims that the target refutes: they are kept
             beside their verdict, or dropped, or (``retry``) the surrogate is asked once for its
             next best reason in that form, and what is refuted then is dropped.
@@ -87,6 +100,7 @@ class Explainer:
     Raises:
         CaseError: a setting is unknown, the style is about an attribute that parts do not have, or
             the surrogate is to make the claims, and there is none.
+        DataError: the table of cases cannot be used.
     """
 
     def __init__(
@@ -94,7 +108,7 @@ class Explainer:
         target: Target,
         surrogate: Surrogate | None = None,
         *,
-        cases: Mapping[str, Case] | None = None,
+        cases: KnownCases | None = None,
         refuted: Refuted = "keep",
         claims: Claiming = "grounded",
         style: Style = _STYLE,
@@ -110,50 +124,59 @@ class Explainer:
         domain = target.outcomes.domain
         if style.tone == "warm" and not domain.addressed:
             raise CaseError(f"no case of a {domain.name} can be spoken to warmly; use tone='plain'")
-        marks = dict.fromkeys(name for case in (cases or {}).values() for name in case.marks)
+        self.cases = _known_cases(cases, target)
+        marks = dict.fromkeys(name for case in self.cases.values() for name in case.marks)
         attributes = dict.fromkeys((*target.parts.groupings, *marks))
         if style.about is not None and style.about not in attributes:
             known_ones = ", ".join(attributes) or "none"
             raise CaseError(f"parts have no attribute {style.about!r}; known: {known_ones}")
         self.target, self.surrogate, self.refuted = target, surrogate, refuted
         self.claims, self.style, self.patience = claims, style, patience
-        self.cases = dict(cases or {})
         self._index = TitleIndex(target.outcomes.titles)
         self._asker = Asker(target.outcomes, target.parts)
 
     @classmethod
     def load(
         cls,
-        run: Path | str,
+        name: Path | str,
         *,
+        target: Target | None = None,
+        cases: KnownCases | None = None,
+        revision: str | None = None,
         refuted: Refuted = "keep",
         claims: Claiming = "grounded",
         style: Style = _STYLE,
         patience: Patience = _PATIENCE,
     ) -> Explainer:
-        """Load from a run folder: its target, its surrogate if it has one, its cases.
+        """Load from the folder of a run, or what ``innerview export`` made of one: its target, its
+        surrogate if it has one, its cases if it has any.
 
         Args:
-            run: the folder.
+            name: the folder, or ``org/name`` of one on a model hub.
+            target: the target, where the folder has none, as it is private.
+            cases: to know instead of the folder's own; see ``Explainer``.
+            revision: of the hub's repository: a branch, a tag, a commit.
             refuted: what becomes of the surrogate's own claims that the target refutes.
             claims: whose answers claims are read off.
             style: of the prose.
             patience: with the target.
 
         Raises:
-            RunError: the folder lacks the cases or the target.
+            RunError: there is no such folder, here or on a hub, or it lacks the target.
             CaseError: the surrogate is to make the claims, and the folder has none.
             BundleError, SurrogateError: a file of theirs is damaged or does not fit.
         """
-        run = Path(run)
-        known = read_cases(run)
-        target = load_bundle(run / "target")
+        folder = find_folder(name, revision=revision)
+        if target is None:
+            target = _own_target(folder)
         surrogate = None
-        if (run / "surrogate" / "manifest.json").exists():
+        if (folder / "surrogate" / "manifest.json").exists():
             from innerview.surrogate.surrogate import Surrogate
 
-            surrogate = Surrogate.load(run / "surrogate", target)
-        cases = {c.case_id: c for c in (*known.test, *known.valid, *known.train)}
+            surrogate = Surrogate.load(folder / "surrogate", target)
+        if cases is None and (folder / "labels").exists():
+            known = read_cases(folder)
+            cases = {c.case_id: c for c in (*known.test, *known.valid, *known.train)}
         return cls(
             target,
             surrogate,
@@ -162,6 +185,34 @@ class Explainer:
             claims=claims,
             style=style,
             patience=patience,
+        )
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor, by name; ``deep`` is scikit-learn's, and changes
+        nothing."""
+        return {name: getattr(self, name) for name in _PARAMS}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change arguments of the constructor; if one is refused, all stay as they were.
+
+        Raises:
+            CaseError: it has no such argument, or refuses one.
+        """
+        if unknown := params.keys() - set(_PARAMS):
+            raise CaseError(f"no parameter {min(unknown)!r}; known: {', '.join(_PARAMS)}")
+        vars(self).update(vars(type(self)(**{**self.get_params(), **params})))
+        return self
+
+    def __repr__(self) -> str:
+        surrogate = None if self.surrogate is None else self.surrogate.fingerprint[:12]
+        settings = "".join(
+            f", {name}={own!r}"
+            for name, usual in _SETTINGS.items()
+            if (own := getattr(self, name)) != usual
+        )
+        return (
+            f"Explainer(target={self.target.name!r}, surrogate={surrogate!r}, "
+            f"cases={len(self.cases)}{settings})"
         )
 
     @property
@@ -292,7 +343,10 @@ class Explainer:
         """The case as the target sees it: its last parts."""
         if isinstance(case, str):
             if case not in self.cases:
-                raise CaseError(f"unknown case {case!r}: not among the {len(self.cases)} known")
+                raise CaseError(
+                    f"unknown case {case!r}: not among the {len(self.cases)} known; give a Case of "
+                    "its parts, or cases="
+                )
             case = self.cases[case]
         return case.last(self.target.capabilities.max_parts)
 
@@ -534,6 +588,32 @@ class Explainer:
             noun=self.target.parts.noun,
             answerer=self.ask,
         )
+
+
+def _known_cases(cases: KnownCases | None, target: Target) -> Mapping[str, Case]:
+    if cases is None:
+        return {}
+    if isinstance(cases, ArrowTable):
+        cases, notes = read_interactions(cases, known_items=target.parts)
+        for note in notes:
+            warnings.warn(note, InnerviewWarning, stacklevel=3)
+    if isinstance(cases, Interactions):
+        return cases_of(cases.histories(), target.parts, cases.ratings())
+    return cases
+
+
+def _own_target(folder: Path) -> Target:
+    if (folder / "target").exists():
+        return load_bundle(folder / "target")
+    surrogate = folder / "surrogate" / "manifest.json"
+    if surrogate.exists():
+        raise RunError(
+            f"{folder} has a surrogate and no target, as that is private; give the target that it "
+            "was aligned with: Explainer.load(name, target=load_bundle(...))"
+        )
+    raise RunError(
+        f"{folder / 'target'} is missing; make it with: innerview target train --out {folder}"
+    )
 
 
 def _variant(draft: _Draft) -> int:

@@ -200,6 +200,67 @@ def test_shap_bar_plot_accepts_it(explanation: Explanation) -> None:
     shap.plots.bar(explanation.to_shap(), show=False)
 
 
+def test_shaps_own_plots_take_one_case(explanation: Explanation) -> None:
+    shap = pytest.importorskip("shap")
+    pytest.importorskip("matplotlib").use("agg")
+    values = explanation.to_shap()
+    axes = shap.plots.waterfall(values, show=False)
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert "Part Number 0" in labels, "a title stands alone, without a value"
+    assert values[:2].values.tolist() == [5.0, 3.0]
+    assert values[:2].feature_names == ["Part Number 0", "Part Number 1"]
+    assert values["Part Number 3"].values == -2.0
+
+
+def test_shap_of_several_has_a_row_each_and_a_column_for_every_part(films: PaperTarget) -> None:
+    shap = pytest.importorskip("shap")
+    cases = [Case("a", ("p0", "p1")), Case("b", ("p1", "p3", "p2"))]
+    several = Explanations([explain(films, one) for one in cases])
+    values = several.to_shap()
+    assert values.feature_names == [f"Part Number {i}" for i in (0, 1, 3, 2)]
+    assert values.values.tolist() == [[5.0, 3.0, 0.0, 0.0], [0.0, 3.0, -2.0, 1.0]]
+    assert values.data.tolist() == [[1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0]]
+    assert (values.base_values + values.values.sum(1)).tolist() == [one.score for one in several]
+    assert values[:, "Part Number 1"].values.tolist() == [3.0, 3.0]
+    assert values[1].values.tolist() == [0.0, 3.0, -2.0, 1.0]
+    assert values.abs.mean(0).values.tolist() == [2.5, 3.0, 1.0, 0.5]
+    exact = [shapley_values(one, "o0", films) for one in cases]
+    assert several.to_shap(exact).base_values == pytest.approx([e.base for e in exact])
+    for plot in (shap.plots.bar, shap.plots.beeswarm, shap.plots.heatmap):
+        pytest.importorskip("matplotlib").use("agg")
+        plot(values, show=False)
+    shap.plots.waterfall(values[1], show=False)
+
+
+def test_shap_tells_parts_of_one_title_apart_and_refuses_what_does_not_fit(
+    films: PaperTarget, case: Case
+) -> None:
+    pytest.importorskip("shap")
+    one = explain(films, case, p0="Twin", p1="Twin")
+    values = Explanations([one]).to_shap()
+    assert values.feature_names[:2] == ["Twin [p0]", "Twin [p1]"]
+    with pytest.raises(CaseError, match="no explanations to show"):
+        Explanations([]).to_shap()
+    with pytest.raises(CaseError, match="values of 0 cases for 1 explanations"):
+        Explanations([one]).to_shap([])
+    with pytest.raises(CaseError, match="nothing was measured"):
+        Explanations([one, explain(films, Case("c", ("p0",)))]).to_shap()
+
+
+def test_claims_of_several_are_one_table(films: PaperTarget, case: Case) -> None:
+    several = Explanations([explain(films, case), explain(films, Case("b", ("p0", "p1")))])
+    frame = several.to_frame()
+    assert frame.height == sum(map(len, several))
+    first = frame.row(0, named=True)
+    assert (first["case_id"], first["outcome"], first["rank"]) == ("user-1", "Outcome Number 0", 1)
+    assert (first["parts"], first["titles"]) == (["p0"], ["Part Number 0"])
+    assert (first["verdict"], first["rank_after"]) == ("verified", 2)
+    assert json.loads(first["stated"]) == {"rank": 1}
+    untestable = frame.filter(frame["verdict"] == "untestable")
+    assert untestable["rank_after"].null_count() == untestable.height > 0
+    assert Explanations([]).to_frame().columns == frame.columns
+
+
 @pytest.mark.parametrize("package", ["matplotlib", "shap"])
 def test_missing_extra_is_named(
     package: str, explanation: Explanation, monkeypatch: pytest.MonkeyPatch

@@ -10,11 +10,12 @@ from typing import Any
 import polars as pl
 
 from innerview.data.splits import split_ids
+from innerview.data.tables import Catalogue
 from innerview.errors import RunError
 from innerview.files import write_whole
 from innerview.targets.protocol import Case
 
-__all__ = ["Cases", "read_cases", "split_cases", "write_cases"]
+__all__ = ["Cases", "cases_of", "read_cases", "split_cases", "write_cases"]
 
 _RATING = "rating"
 _SCHEMA: dict[str, Any] = {
@@ -62,6 +63,19 @@ def split_cases(
     return Cases(
         *(tuple(_case(one, usable[one], rated.get(one, {})) for one in group) for group in groups)
     )
+
+
+def cases_of(
+    parts: Mapping[str, Sequence[str]],
+    known: Catalogue,
+    ratings: Mapping[str, Mapping[str, float]],
+) -> dict[str, Case]:
+    """Cases by id, of the parts that a target knows; ratings, by case and part, become marks."""
+    kept = {
+        case_id: tuple(part for part in own if part in known.index)
+        for case_id, own in parts.items()
+    }
+    return {one: _case(one, own, ratings.get(one, {})) for one, own in kept.items() if own}
 
 
 def _case(case_id: str, parts: tuple[str, ...], ratings: Mapping[str, float | None]) -> Case:

@@ -1,5 +1,6 @@
 """Tables in: readers, formats, splits and the embedded data set. Knows nothing of models."""
 
+from innerview.data._arrow import ArrowTable
 from innerview.data.embedded import load_embedded
 from innerview.data.formats import DataFormat, Loaded, load_dataset
 from innerview.data.notes import Notes
@@ -16,6 +17,7 @@ from innerview.data.tables import Catalogue, Interactions
 
 __all__ = [
     "TABLE_SUFFIXES",
+    "ArrowTable",
     "Catalogue",
     "DataFormat",
     "HoldOut",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from innerview.data import _amazon, _compact, _movies
+from innerview.data._arrow import ArrowTable
 from innerview.data._events import RawEvents, build_interactions
 from innerview.data._folders import find, names_in, plain_name
 from innerview.data._items import RawItems, build_catalogue
@@ -55,8 +56,8 @@ class Loaded:
 
 
 def load_dataset(
-    interactions: Path | str,
-    items: Path | str | None = None,
+    interactions: Path | str | ArrowTable,
+    items: Path | str | ArrowTable | None = None,
     *,
     format: DataFormat = "auto",
     user_col: str = "user_id",
@@ -70,7 +71,8 @@ def load_dataset(
     """Load interactions and items in any known format.
 
     Args:
-        interactions: a table, or the folder of a data set.
+        interactions: a table, as a file or in memory (pandas, polars, Arrow), or the folder of a
+            data set.
         items: the item table. Without one the ids serve as titles. In a folder it is found.
         format: ``auto`` goes by what is there. The options below apply to ``table`` only.
         user_col: the column of user ids.
@@ -88,16 +90,19 @@ def load_dataset(
     if format not in get_args(DataFormat):
         known = ", ".join(get_args(DataFormat))
         raise DataError(f"unknown format {format!r}; known are {known}")
-    source, item_path = Path(interactions), None if items is None else Path(items)
-    chosen = _detect(source) if format == "auto" else format
-    if chosen in _READERS:
-        return _load_known(chosen, source, item_path)
-    if source.is_dir():
-        source, found = _tables_in(source)
-        item_path = item_path or found
+    tables: tuple[Path | ArrowTable, Path | ArrowTable | None]
+    if isinstance(interactions, ArrowTable) or isinstance(items, ArrowTable):
+        if format not in ("auto", "table"):
+            raise DataError(f"format {format!r} is of files; of a table in memory it is 'table'")
+        tables = _located(interactions), None if items is None else _located(items)
+    else:
+        source, item_path = Path(interactions), None if items is None else Path(items)
+        chosen = _detect(source) if format == "auto" else format
+        if chosen in _READERS:
+            return _load_known(chosen, source, item_path)
+        tables = _tables_in(source, item_path) if source.is_dir() else (source, item_path)
     return _load_tables(
-        source,
-        item_path,
+        *tables,
         user_col=user_col,
         item_col=item_col,
         time_col=time_col,
@@ -108,9 +113,13 @@ def load_dataset(
     )
 
 
+def _located(source: Path | str | ArrowTable) -> Path | ArrowTable:
+    return Path(source) if isinstance(source, str) else source
+
+
 def _load_tables(
-    source: Path,
-    item_path: Path | None,
+    source: Path | ArrowTable,
+    item_source: Path | ArrowTable | None,
     *,
     user_col: str,
     item_col: str,
@@ -122,9 +131,9 @@ def _load_tables(
 ) -> Loaded:
     catalogue: Catalogue | None = None
     item_notes: tuple[str, ...] = ()
-    if item_path is not None:
+    if item_source is not None:
         catalogue, item_notes = read_catalogue(
-            item_path,
+            item_source,
             item_col=item_col,
             title_col=title_col,
             noun=noun,
@@ -182,7 +191,7 @@ def _detect_file(source: Path) -> str:
     return "table"
 
 
-def _tables_in(folder: Path) -> tuple[Path, Path | None]:
+def _tables_in(folder: Path, items: Path | None) -> tuple[Path, Path | None]:
     names = [f"interactions{suffix}" for suffix in TABLE_SUFFIXES]
     source = find(folder, names)
     if source is None:
@@ -191,4 +200,4 @@ def _tables_in(folder: Path) -> tuple[Path, Path | None]:
             "name the table of interactions itself, or call it interactions.csv",
             path=folder,
         )
-    return source, find(folder, [f"items{suffix}" for suffix in TABLE_SUFFIXES])
+    return source, items or find(folder, [f"items{suffix}" for suffix in TABLE_SUFFIXES])

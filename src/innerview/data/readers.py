@@ -1,6 +1,6 @@
-"""The two plain tables in: interactions and items, as CSV, TSV, JSON Lines or Parquet.
+"""The two plain tables in, interactions and items: CSV, TSV, JSON Lines, Parquet, or in memory.
 
-Every file is either read, read with notes (one line for each kind of repair), or refused with one
+Every table is either read, read with notes (one line for each kind of repair), or refused with one
 line that says where and what to do. ``docs/data.md`` lists the outcome of every known defect.
 Formats of public data sets are in ``formats``.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from innerview.data._arrow import ArrowTable, read_arrow
 from innerview.data._bytes import require_file
 from innerview.data._delimited import CSV, TSV, read_delimited
 from innerview.data._events import UnknownItems, build_interactions, events_from_rows
@@ -40,7 +41,7 @@ _READERS: dict[str, _Reader] = {
 
 
 def read_interactions(
-    path: Path | str,
+    source: Path | str | ArrowTable,
     *,
     user_col: str = "user_id",
     item_col: str = "item_id",
@@ -52,7 +53,8 @@ def read_interactions(
     """Read who met what, and when.
 
     Args:
-        path: CSV, TSV, JSON Lines or Parquet, by suffix; plain or .gz.
+        source: CSV, TSV, JSON Lines or Parquet, by suffix; plain or .gz. Or a table in memory: of
+            pandas, polars, pyarrow or whatever else has ``__arrow_c_stream__``.
         user_col: the column of user ids.
         item_col: the column of item ids.
         time_col: the column of times: Unix seconds (or finer) or ISO 8601; a time without a zone
@@ -76,7 +78,8 @@ def read_interactions(
         needed[time_col] = _option("time")
     if rating_col is not None:
         needed[rating_col] = _option("rating")
-    rows = read_rows(Path(path), Wanted(needed, also=frozenset({_RATING})), notes)
+    wanted = Wanted(needed, also=frozenset({_RATING}))
+    rows = read_rows(source, "interactions", wanted, notes)
     events = events_from_rows(
         rows, user_col=user_col, item_col=item_col, time_col=time_col,
         rating_col=rating_col or _RATING, notes=notes,
@@ -85,7 +88,7 @@ def read_interactions(
 
 
 def read_catalogue(
-    path: Path | str,
+    source: Path | str | ArrowTable,
     *,
     item_col: str = "item_id",
     title_col: str = "title",
@@ -95,7 +98,8 @@ def read_catalogue(
     """Read the items and their text; all other columns become attributes.
 
     Args:
-        path: CSV, TSV, JSON Lines or Parquet, by suffix; plain or .gz.
+        source: CSV, TSV, JSON Lines or Parquet, by suffix; plain or .gz. Or a table in memory: of
+            pandas, polars, pyarrow or whatever else has ``__arrow_c_stream__``.
         item_col: the column of ids.
         title_col: the column of titles.
         noun: what one item is called in prompts and on pages.
@@ -110,22 +114,26 @@ def read_catalogue(
     """
     notes = Notes()
     needed = {item_col: _option("item"), title_col: _option("title")}
-    rows = read_rows(Path(path), Wanted(needed, others=True), notes)
+    rows = read_rows(source, "items", Wanted(needed, others=True), notes)
     items = items_from_rows(
         rows, item_col=item_col, title_col=title_col, list_separator=list_separator, notes=notes
     )
     return build_catalogue(items, noun, notes), notes.lines()
 
 
-def read_rows(path: Path, wanted: Wanted, notes: Notes) -> Rows:
-    """Read a raw table in the format that its suffix names."""
+def read_rows(source: Path | str | ArrowTable, name: str, wanted: Wanted, notes: Notes) -> Rows:
+    """Read a raw table in the format that its suffix names, or from memory, where it goes by a
+    name."""
+    if isinstance(source, ArrowTable):
+        return read_arrow(source, name, wanted)
+    path = Path(source)
     require_file(path)
-    name = path.name.lower()
-    suffix = Path(name.removesuffix(".gz")).suffix
+    file = path.name.lower()
+    suffix = Path(file.removesuffix(".gz")).suffix
     reader = _READERS.get(suffix)
-    if reader is None or (suffix == ".parquet" and name.endswith(".gz")):
+    if reader is None or (suffix == ".parquet" and file.endswith(".gz")):
         raise DataError(
-            f"unknown suffix {shown(''.join(Path(name).suffixes[-2:]))}; tables end in "
+            f"unknown suffix {shown(''.join(Path(file).suffixes[-2:]))}; tables end in "
             f"{', '.join(TABLE_SUFFIXES)}, all but .parquet also with .gz",
             path=path,
         )

@@ -18,6 +18,7 @@ from innerview.explanation.evidence import Evidence
 from innerview.explanation.render import receipt
 
 if TYPE_CHECKING:
+    import polars as pl
     from matplotlib.axes import Axes
 
     from innerview.explanation.followup import Reply
@@ -238,6 +239,27 @@ class Explanations(Sequence[Explanation]):
         if path is not None:
             Path(path).write_text(page, encoding="utf-8")
         return page
+
+    def to_frame(self) -> pl.DataFrame:
+        """A table with one row per claim, which any library takes that reads Arrow; see
+        ``frame.claims_frame``."""
+        from innerview.explanation.frame import claims_frame
+
+        return claims_frame(self)
+
+    def to_shap(self, shapley: Sequence[Shapley] | None = None) -> Any:
+        """One ``shap.Explanation`` of all, a row each; see ``plots.shap_explanations``.
+
+        Args:
+            shapley: values to show instead of leave-one-out effects, one of each.
+
+        Raises:
+            CaseError: there are none, or of one nothing was measured.
+            MissingExtraError: shap is not installed.
+        """
+        from innerview.explanation.plots import shap_explanations
+
+        return shap_explanations(self, shapley)
 
     def to_jsonl(self, path: Path | str) -> None:
         """One line of JSON for each."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from innerview.explanation.explanation import Explanation
     from innerview.explanation.shapley import Shapley
 
-__all__ = ["plot_effects", "plot_ranks", "shap_explanation"]
+__all__ = ["plot_effects", "plot_ranks", "shap_explanation", "shap_explanations"]
 
 _FOR, _AGAINST = "#2f6f9f", "#c2672d"
 _ROW_INCHES, _WIDTH_INCHES = 0.34, 7.0
@@ -112,34 +114,88 @@ def _name(ax: Axes, explanation: Explanation) -> None:
 def shap_explanation(explanation: Explanation, shapley: Shapley | None = None) -> Any:
     """The leave-one-out effects, or Shapley values, as a ``shap.Explanation`` of one case.
 
-    ``values`` are what each part carries (the score lost without it). ``base_values`` is the score
-    less their sum, so that SHAP's bars start and end where its plots expect; for an additive
-    target that is the score of a case without parts. Leave-one-out effects are no Shapley values:
-    where parts stand in for one another they are smaller. With Shapley values of the same case and
-    outcome (``Explainer.shapley``), these are shown with their own base.
+    ``values`` are what each part carries (the score lost without it), ``feature_names`` the titles.
+    ``base_values`` is the score less the sum of the values, so that SHAP's bars start and end where
+    its plots expect; for an additive target that is the score of a case without parts.
+    Leave-one-out effects are no Shapley values: where parts stand in for one another they are
+    smaller. With Shapley values of the same case and outcome (``Explainer.shapley``), these are
+    shown with their own base.
 
     Raises:
         CaseError: nothing was measured, or the Shapley values are of other parts.
         MissingExtraError: shap is not installed.
     """
+    shap = _shap()
+    parts, carried, base = _carried_and_base(explanation, shapley)
+    return shap.Explanation(
+        values=carried,
+        base_values=base,
+        feature_names=[explanation.title(part) for part in parts],
+    )
+
+
+def shap_explanations(
+    explanations: Sequence[Explanation], shapley: Sequence[Shapley] | None = None
+) -> Any:
+    """The same of several cases: one ``shap.Explanation`` with a row for each.
+
+    Axes: N explanations, P parts of any of them, in the order in which they first occur.
+
+    ``values`` (N, P) are what each part carries, 0 where a case does not have it; ``data`` (N, P)
+    say whether it has, 1 or 0; ``base_values`` (N,). Two parts of one title are told apart by
+    their ids.
+
+    Raises:
+        CaseError: there are none, of one nothing was measured, or Shapley values are of others.
+        MissingExtraError: shap is not installed.
+    """
+    shap = _shap()
+    if not explanations:
+        raise CaseError("no explanations to show; explain at least one case")
+    if shapley is not None and len(shapley) != len(explanations):
+        raise CaseError(
+            f"Shapley values of {len(shapley)} cases for {len(explanations)} explanations; "
+            "give one of each"
+        )
+    own = [
+        _carried_and_base(one, None if shapley is None else shapley[row])
+        for row, one in enumerate(explanations)
+    ]
+    titles = {
+        p: one.title(p) for one, found in zip(explanations, own, strict=True) for p in found[0]
+    }
+    column = {part: at for at, part in enumerate(titles)}
+    values, data = np.zeros((2, len(own), len(column)))
+    for row, (parts, carried, _) in enumerate(own):
+        at = [column[part] for part in parts]
+        values[row, at], data[row, at] = carried, 1.0
+    times = Counter(titles.values())
+    return shap.Explanation(
+        values=values,
+        base_values=np.array([base for _, _, base in own]),
+        data=data,
+        feature_names=[t if times[t] == 1 else f"{t} [{part}]" for part, t in titles.items()],
+    )
+
+
+def _shap() -> Any:
     try:
         import shap
     except ImportError as error:
         raise MissingExtraError("shap", "plot") from error
+    return shap
+
+
+def _carried_and_base(
+    explanation: Explanation, shapley: Shapley | None
+) -> tuple[list[str], FloatArray, float]:
+    """Parts, what each carries, and where bars start."""
     if shapley is None:
         parts, carried = _carried(explanation)
-        base = float(explanation.score - carried.sum())
-    else:
-        parts, carried, base = list(shapley.parts), np.array(shapley.values), shapley.base
-        if set(parts) != set(explanation.parts):
-            raise CaseError(f"the Shapley values are not of case {explanation.case_id!r}")
-    titles = [explanation.title(part) for part in parts]
-    return shap.Explanation(
-        values=carried,
-        base_values=base,
-        data=np.array(titles, dtype=object),
-        feature_names=titles,
-    )
+        return parts, carried, float(explanation.score - carried.sum())
+    if set(shapley.parts) != set(explanation.parts):
+        raise CaseError(f"the Shapley values are not of case {explanation.case_id!r}")
+    return list(shapley.parts), np.array(shapley.values), shapley.base
 
 
 def _carried(explanation: Explanation) -> tuple[list[str], FloatArray]:

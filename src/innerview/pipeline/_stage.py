@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from innerview.data import ArrowTable
 from innerview.files import write_whole
 
 __all__ = ["Event", "RunSettings", "Say", "digest", "finish", "is_current", "write_json"]
@@ -18,9 +19,9 @@ __all__ = ["Event", "RunSettings", "Say", "digest", "finish", "is_current", "wri
 class RunSettings:
     """What a run is made from."""
 
-    interactions: Path | None
+    interactions: Path | ArrowTable | None
     """None: the data set that comes with the package."""
-    items: Path | None
+    items: Path | ArrowTable | None
     out: Path
     format: Literal["auto", "table", "movielens", "movietweetings", "amazon", "compact"] = "auto"
     user_col: str = "user_id"
