@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from innerview.alignment.records import Record
-from innerview.errors import CaseError, RunError
+from innerview.data import read_interactions
+from innerview.errors import CaseError, DataError, InnerviewWarning, RunError
 from innerview.explainer import Explainer, Refuted
 from innerview.explanation.explanation import Explanation, Explanations
 from innerview.explanation.style import AUDIENCES, Style
@@ -97,6 +100,57 @@ def test_as_many_outcomes_as_cases(explainer: Explainer) -> None:
 def test_a_folder_without_a_run_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is missing"):
         Explainer.load(tmp_path)
+
+
+def test_known_cases_can_be_a_table(explainer: Explainer) -> None:
+    table = pl.DataFrame(
+        {"user_id": [7, 7, 8], "item_id": ["i1", "i0", "i2"], "timestamp": [2, 1, 3]}
+    )
+    known = Explainer(explainer.target, cases=table)
+    assert known.case_ids == ["7", "8"] and known.cases["7"].parts == ("i0", "i1")
+    with pytest.warns(InnerviewWarning, match="dropped 1 event of items that the item table lacks"):
+        known = Explainer(explainer.target, cases=table.with_columns(
+            item_id=pl.Series(["i1", "i0", "x"])))  # fmt: skip
+    assert known.case_ids == ["7"]
+    read, _ = read_interactions(table.rename({"user_id": "who"}), user_col="who")
+    assert Explainer(explainer.target, cases=read).cases["8"].parts == ("i2",)
+    with pytest.raises(DataError, match=r"column 'user_id': id 7\.0 looks like a float"):
+        Explainer(explainer.target, cases=table.with_columns(pl.col("user_id").cast(float)))
+    with pytest.raises(CaseError, match="unknown case 'z': not among the 3 known; give a Case"):
+        explainer("z")
+
+
+def test_parameters_are_read_and_changed_as_scikit_learn_does(explainer: Explainer) -> None:
+    names = list(inspect.signature(Explainer).parameters)
+    params = explainer.get_params(deep=True)
+    assert list(params) == names
+    assert all(params[name] is getattr(explainer, name) for name in names)
+    style = Style("customer")
+    assert explainer.set_params(refuted="drop", style=style) is explainer
+    assert (explainer.refuted, explainer.style) == ("drop", style)
+    assert repr(explainer) == (
+        f"Explainer(target='scripted', surrogate=None, cases=3, refuted='drop', style={style!r})"
+    )
+    with pytest.raises(CaseError, match="no parameter 'budget'; known: target, surrogate, cases"):
+        explainer.set_params(budget=3)
+    with pytest.raises(CaseError, match="unknown setting refuted='never'"):
+        explainer.set_params(claims="grounded", style=Style(), refuted="never")
+    assert explainer.style == style, "all or nothing"
+    again = Explainer(**explainer.get_params())
+    assert again.get_params() == explainer.get_params()
+
+
+def test_scikit_learn_clones_it(explainer: Explainer) -> None:
+    clone = pytest.importorskip("sklearn.base").clone(explainer)
+    assert clone is not explainer
+    assert clone.get_params()["cases"] == explainer.cases
+    assert clone("c0").text == explainer("c0").text
+
+
+def test_a_target_and_cases_can_be_given_to_a_folder(explainer: Explainer, tmp_path: Path) -> None:
+    case = Case("new", ("i0", "i1"))
+    loaded = Explainer.load(tmp_path, target=explainer.target, cases={"new": case})
+    assert loaded.surrogate is None and loaded.case_ids == ["new"]
 
 
 class _Opinionated:

@@ -18,6 +18,7 @@ OWNERS = {
     **dict.fromkeys(("implicit", "rectools", "lightning", "pytorch_lightning"), "targets"),
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript", "pandas"), "targets"),
     **dict.fromkeys(("transformers", "peft", "accelerate", "gguf", "tokenizers"), "surrogate"),
+    "huggingface_hub": "surrogate",
     **dict.fromkeys(("matplotlib", "shap"), "explanation"),
 }
 """Library -> the only room that may import it."""

@@ -27,6 +27,7 @@ from innerview.explanation.sets import Smallest, smallest_set
 from innerview.explanation.shapley import Shapley, shapley_values
 from innerview.explanation.style import Style
 from innerview.explanation.verify import Patience, verify_many
+from innerview.files import recover_folder
 from innerview.surrogate.hub import find_folder
 from innerview.targets.load import load_bundle
 from innerview.targets.protocol import Case, Target
@@ -603,17 +604,16 @@ def _known_cases(cases: KnownCases | None, target: Target) -> Mapping[str, Case]
 
 
 def _own_target(folder: Path) -> Target:
-    if (folder / "target").exists():
-        return load_bundle(folder / "target")
-    surrogate = folder / "surrogate" / "manifest.json"
-    if surrogate.exists():
+    bundle = folder / "target"
+    recover_folder(bundle)
+    if bundle.exists():
+        return load_bundle(bundle)
+    if (folder / "catalogue.parquet").exists():
         raise RunError(
-            f"{folder} has a surrogate and no target, as that is private; give the target that it "
-            "was aligned with: Explainer.load(name, target=load_bundle(...))"
+            f"{folder} holds no target, as that is private; give it the one that its surrogate was "
+            "aligned with: Explainer.load(name, target=load_bundle(FOLDER))"
         )
-    raise RunError(
-        f"{folder / 'target'} is missing; make it with: innerview target train --out {folder}"
-    )
+    raise RunError(f"{bundle} is missing; make it with: innerview target train --out {folder}")
 
 
 def _variant(draft: _Draft) -> int:

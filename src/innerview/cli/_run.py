@@ -1,6 +1,6 @@
 """``innerview demo`` and ``run``: the whole job; ``label``, ``align``, ``evaluate``,
 ``evidence``, ``fidelity``, ``stability``, ``judge``, ``overview``, ``report``: one stage of it
-each; ``benchmark``: most that measure; ``compare``: two runs.
+each; ``benchmark``: most that measure; ``compare``: two runs; ``export``: a run to publish.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def add_to(app: typer.Typer) -> None:
         overview,
         compare,
         report,
+        export,
     ):
         app.command()(command)
 
@@ -427,3 +428,34 @@ def report(run: opt.Run) -> None:
     with progress() as say:
         pipeline.report(run, say)
     show_run(run)
+
+
+def export(
+    *,
+    run: opt.Run,
+    out: Annotated[Path, typer.Option(help="The folder to make.")],
+    license: Annotated[
+        str, typer.Option(help="Of what is published, as hubs write it: apache-2.0.", metavar="ID")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Of the repository, for the card.", metavar="ORG/NAME")
+    ] = None,
+    private_target: Annotated[
+        bool, typer.Option("--private-target", help="Leave the target out but for its catalogue.")
+    ] = False,
+    with_cases: Annotated[
+        bool, typer.Option("--with-cases", help="Put the cases in: personal data, of people.")
+    ] = False,
+) -> None:
+    """Write target, surrogate, figures and a card into a folder to publish.
+
+    Explainer.load takes it, from here or from a model hub.
+    """
+    from innerview import pipeline
+
+    with progress() as say:
+        folder = pipeline.export(
+            run, out, say, license=license, name=name, private_target=private_target,
+            with_cases=with_cases,
+        )  # fmt: skip
+    typer.echo(str(folder))

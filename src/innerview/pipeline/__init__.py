@@ -9,6 +9,7 @@ from innerview.pipeline._benchmark import benchmark
 from innerview.pipeline._compare import compare
 from innerview.pipeline._evaluate import evaluate
 from innerview.pipeline._evidence import evidence
+from innerview.pipeline._export import export
 from innerview.pipeline._fidelity import fidelity
 from innerview.pipeline._judge import judge
 from innerview.pipeline._overview import write_overview
@@ -29,6 +30,7 @@ __all__ = [
     "evaluate",
     "evidence",
     "explain",
+    "export",
     "fidelity",
     "judge",
     "label",

@@ -13,11 +13,13 @@ from pathlib import Path
 from innerview.errors import RunError
 from innerview.files import whole_folder
 
-__all__ = ["find_folder"]
+__all__ = ["find_folder", "name_on_hub"]
 
 _REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _FILES = ("target/*", "catalogue.parquet", "surrogate/*", "labels/cases.parquet")
 """What is loaded, of whatever else a repository holds."""
+_BASES = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+"""Base models that do not come from a hub, and their names on one."""
 
 
 def find_folder(name: Path | str, *, revision: str | None = None) -> Path:
@@ -39,6 +41,12 @@ def find_folder(name: Path | str, *, revision: str | None = None) -> Path:
             "org/name of one on a hub"
         )
     return _without_links(_snapshot(name, revision), name)
+
+
+def name_on_hub(base: str) -> str | None:
+    """Of a base model; None where it is a folder."""
+    name = _BASES.get(base, base)
+    return name if _REPOSITORY.fullmatch(name) and not Path(name).exists() else None
 
 
 def _snapshot(name: str, revision: str | None) -> Path:
