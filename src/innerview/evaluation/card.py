@@ -44,6 +44,8 @@ _EXPLAINERS = (
     "control_permuted_target",
     "control_shuffled",
 )
+_NEXT_TO_CHANCE = 0.6
+"""AUC about outcomes that training never named, at the lower end, up to which there is a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +135,14 @@ def _facts(published: Published) -> str:
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
-    """With 95 % intervals, of cases that training has not seen."""
     told = []
     asked: Mapping[str, Mapping[str, Figure]] = metrics.get("alignment", {})
     shown = {"alignment": {name: asked[name] for name in _ASKED if name in asked}}
     if rows := [row for row in alignment_table(shown) if row.name in _MEASURES]:
         n = max(cell.figure.n for row in rows for cell in row.cells if cell)
         told.append(
-            f"Agreement with the target on {n:,} held-out cases, with 95 % intervals, beside the "
-            "base model as it was and a list that is the same for everybody:\n\n"
+            f"Agreement with the target on up to {n:,} held-out cases, with 95 % intervals, beside "
+            "the base model as it was and a list that is the same for everybody:\n\n"
             + _markdown("measure", methods_shown(shown).values(), rows)
         )
     headings, rows = fidelity_table(metrics)
@@ -173,7 +174,7 @@ def _limits(metrics: Mapping[str, Any]) -> Iterator[str]:
     asked: Mapping[str, Mapping[str, Figure]] = metrics.get("alignment", {})
     for form in FORMS:
         found = asked.get(form, {}).get("interest_auc_heldout_items")
-        if found is not None and found.low <= 0.6:
+        if found is not None and found.low <= _NEXT_TO_CHANCE:
             yield (
                 f"Of outcomes that it never met in training it knows next to nothing from "
                 f"{METHODS[form]}: AUC {found.value:.2f}, where .5 is chance."
@@ -187,8 +188,12 @@ def _whose(published: Published) -> str:
         f"`labels/cases.parquet` holds {published.n_cases:,} cases under the ids that the source "
         "gave them: personal data, where cases are of people."
         if published.n_cases
-        else "No cases are in this folder; those that the target's files are tried with are made "
-        "up."
+        else "No cases are in this folder"
+        + (
+            "."
+            if published.private
+            else "; those that the target's files are tried with are made up."
+        )
     )
     told += (
         " The surrogate was taught with answers about cases; whether it can be made to tell one "

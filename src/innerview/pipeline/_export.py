@@ -135,6 +135,9 @@ def _about_target(target: BundleTarget) -> dict[str, str]:
         "case vector": f"{manifest.encoder.kind}, {manifest.width} numbers",
         "fingerprint": target.fingerprint,
     }
+    own, fixed = (manifest.training.get(name) for name in ("target", "popularity"))
+    if isinstance(own, dict) and isinstance(fixed, dict):
+        told["HR@10 of held-out events"] = f"{own.get('hr10')} (popularity {fixed.get('hr10')})"
     if manifest.data_sha256:
         told["trained on, SHA-256"] = manifest.data_sha256
     return told
