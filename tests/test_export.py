@@ -85,6 +85,7 @@ def test_the_card_tells_figures_with_intervals_and_what_fails(folder: Path) -> N
     fails = card[card.index("## What fails") : card.index("## Whose data")]
     assert "Text that the surrogate writes freely: may they be shown? **No.**" in fails
     assert "never met in training it knows next to nothing from text" in fails
+    assert "Asked with titles and vectors it goes by vectors" in fails
     assert "No cases are in this folder" in card
 
 

@@ -45,7 +45,17 @@ def test_a_repository_comes_as_plain_files(hub: Path, revision: str | None) -> N
     manifest = folder / "surrogate" / "manifest.json"
     assert manifest.read_text() == "{}" and not manifest.is_symlink()
     assert folder.name == COMMIT
-    assert find_folder("org/films", revision=revision) == folder, "made once"
+    made = manifest.stat().st_mtime_ns
+    assert find_folder("org/films", revision=revision) == folder
+    assert manifest.stat().st_mtime_ns == made, "made once"
+
+
+def test_what_came_later_is_there_too(hub: Path) -> None:
+    find_folder("org/films")
+    snapshot = hub / "models--org--films" / "snapshots" / COMMIT
+    (snapshot / "target").mkdir()
+    (snapshot / "target" / "manifest.json").symlink_to(Path("../../../blobs/a1"))
+    assert (find_folder("org/films") / "target" / "manifest.json").read_text() == "{}"
 
 
 def test_without_links_the_hubs_own_folder_is_taken(

@@ -179,6 +179,13 @@ def _limits(metrics: Mapping[str, Any]) -> Iterator[str]:
                 f"Of outcomes that it never met in training it knows next to nothing from "
                 f"{METHODS[form]}: AUC {found.value:.2f}, where .5 is chance."
             )
+    moved = [metrics.get("channels", {}).get(f"{c}_swapped", {}) for c in ("text", "vectors")]
+    text, vectors = (own.get("shift") for own in moved)
+    if text is not None and vectors is not None and text.high < vectors.low / 2:
+        yield (
+            "Asked with titles and vectors it goes by vectors: another case's move its answers by "
+            f"{vectors.value:.2f} nats, another case's titles by {text.value:.2f}."
+        )
     yield "It stands in for this target alone, and answers with this target's outcomes alone."
     yield "What it writes is English, whatever the titles are."
 

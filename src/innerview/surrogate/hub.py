@@ -51,11 +51,10 @@ def name_on_hub(base: str) -> str | None:
 
 def _snapshot(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=[*_FILES]))
-    except (OSError, HFValidationError) as error:
+    except Exception as error:  # of many kinds, from several libraries
         raise RunError(
             f"{name} is no folder here, and the hub gives nothing by that name: "
             f"{str(error) or type(error).__name__}; check the name, or fetch the repository where "
@@ -66,12 +65,13 @@ def _snapshot(name: str, revision: str | None) -> Path:
 def _without_links(snapshot: Path, name: str) -> Path:
     """The snapshot as plain files. The hub's cache is made of links, and whatever is loaded here
     must not lead out of its folder."""
-    if not any(path.is_symlink() for path in snapshot.rglob("*")):
+    files = list(snapshot.rglob("*"))
+    if not any(file.is_symlink() for file in files):
         return snapshot
     from innerview.surrogate.base import cache_folder  # which brings torch
 
     folder = cache_folder() / "hub" / name.replace("/", "--") / snapshot.name
-    if not folder.exists():
+    if not all((folder / file.relative_to(snapshot)).exists() for file in files):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(folder) as beside:
             shutil.copytree(snapshot, beside, dirs_exist_ok=True)
