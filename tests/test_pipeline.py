@@ -12,6 +12,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import polars as pl
 import pytest
 
 from innerview.alignment.cases import read_cases
@@ -97,6 +98,13 @@ def test_another_number_of_test_cases_keeps_the_target(
     assert trainings == ["als"]
     _start(replace(settings, seed=1))
     assert trainings == ["als", "als"]
+
+
+def test_tables_in_memory_are_the_same_run(settings: RunSettings, trainings: list[str]) -> None:
+    _start(settings)
+    interactions, items = (pl.read_csv(path) for path in (settings.interactions, settings.items))
+    _start(replace(settings, interactions=interactions, items=items))
+    assert trainings == ["als"]
 
 
 def test_cases_that_a_kill_left_are_not_taken_for_those_before(
