@@ -204,6 +204,10 @@ class Explainer:
         vars(self).update(vars(type(self)(**{**self.get_params(), **params})))
         return self
 
+    def __sklearn_clone__(self) -> Self:
+        """Another one of the same target: no copy is made of that."""
+        return type(self)(**self.get_params())
+
     def __repr__(self) -> str:
         surrogate = None if self.surrogate is None else self.surrogate.fingerprint[:12]
         settings = "".join(

@@ -183,7 +183,9 @@ def _bundle_files(folder: Path, target: BundleTarget, *, with_cases: bool) -> di
             "seal": BLANK_SEAL,
         }
     )
-    return {**data, "manifest.json": seal(manifest.model_dump_json(indent=1).encode())}
+    written: dict[str, bytes] = {"manifest.json": seal(manifest.model_dump_json(indent=1).encode())}
+    written.update(data.items())
+    return written
 
 
 def _made_up(target: BundleTarget) -> list[Case]:
