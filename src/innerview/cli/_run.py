@@ -447,9 +447,10 @@ def export(
         bool, typer.Option("--with-cases", help="Put the cases in: personal data, of people.")
     ] = False,
 ) -> None:
-    """Write target, surrogate, figures and a card into a folder to publish.
+    """Make a folder to publish, with a card.
 
-    Explainer.load takes it, from here or from a model hub.
+    Target, surrogate and figures. Explainer.load takes it, from here or from a model hub. Cases stay
+    at home: they are personal data, where they are of people.
     """
     from innerview import pipeline
 
