@@ -449,8 +449,8 @@ def export(
 ) -> None:
     """Make a folder to publish, with a card.
 
-    Target, surrogate and figures. Explainer.load takes it, from here or from a model hub. Cases stay
-    at home: they are personal data, where they are of people.
+    Target, surrogate and figures. Explainer.load takes it, from here or from a model hub. Cases
+    are left out: they are personal data, where they are of people.
     """
     from innerview import pipeline
 
