@@ -66,7 +66,9 @@ def test_random_groups_borrow_from_the_group_what_the_others_lack() -> None:
 def test_of_values_with_the_same_parts_the_same_comes_first_in_any_order() -> None:
     both = Catalogue(("p0", "p1", "p2"), ("A", "B", "C"), {"kind": (("x", "y"), ("y", "x"), ())})
     orders = (("p0", "p1", "p2"), ("p1", "p0", "p2"))
-    assert [[g.value for g in shared_values(Case("c", o), both)] for o in orders] == [["x", "y"]] * 2
+    assert [[g.value for g in shared_values(Case("c", o), both)] for o in orders] == [
+        ["x", "y"]
+    ] * 2
 
 
 def test_a_case_that_lost_parts_keeps_what_marks_the_others() -> None:
