@@ -27,6 +27,7 @@ from innerview.explanation.style import Style
 from innerview.explanation.verify import Patience, verify_many
 from innerview.targets.load import load_bundle
 from innerview.targets.protocol import Case, Target
+from innerview.targets.static import approximation_of
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
@@ -516,6 +517,8 @@ class Explainer:
             "claims": self.claims,
             "style": asdict(self.style),
         }
+        if (approximation := approximation_of(self.target)) is not None:
+            provenance["approximation"] = approximation
         return Explanation(
             case_id=draft.case.case_id,
             outcome_id=draft.outcome,

@@ -1,4 +1,4 @@
-"""``innerview target``: make a target bundle, or check one."""
+"""``innerview target``: make a target bundle, stand a fold-in in for one, or check one."""
 
 from __future__ import annotations
 
@@ -92,6 +92,33 @@ def check(
         _show_report(bundle, report)
     if not report.ok:
         raise typer.Exit(DAMAGED)
+
+
+@app.command(name="fold-in")
+def fold_in(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a static bundle.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    n_cases: Annotated[
+        int, typer.Option(min=2, help="Cases that the agreement is measured on.")
+    ] = 500,
+    seed: opt.Seed = 0,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Stand a fold-in in for a static model.
+
+    It can score changed cases. It is an approximation and says so: how far it agrees with the
+    model is measured, and kept with it.
+    """
+    from innerview.targets import load_bundle, ridge_fold_in, save_bundle
+    from innerview.targets.static import approximation_of, known_cases
+
+    static = load_bundle(bundle)
+    made = ridge_fold_in(static, n_cases=n_cases, seed=seed)
+    target = save_bundle(out, made, check_cases=known_cases(static)[:64])
+    if as_json:
+        typer.echo(json.dumps({"bundle": str(out), "encoder": made.spec.model_dump()}))
+    else:
+        typer.echo(f"{approximation_of(target)}\n{out}")
 
 
 def _show_report(bundle: Path, report: CheckReport) -> None:

@@ -20,6 +20,7 @@ from innerview.alignment.mixture import (
     heldout_outcomes,
     outcome_records,
     outcome_test_records,
+    settings_for,
     test_records,
 )
 from innerview.alignment.prose import prose_records
@@ -50,9 +51,7 @@ def label(
     target = load_bundle(run / "target")
     cases = read_cases(run)
     forms = FORMS if target.capabilities.vectors else FORMS[:1]
-    mixture = mixture or MixtureSettings(seed=seed)
-    shares = {form: share for form, share in mixture.form_shares.items() if form in forms}
-    mixture = replace(mixture, form_shares=shares)
+    mixture = settings_for(target, mixture or MixtureSettings(seed=seed))
     labels = LabelSettings(n_interest=max(mixture.interest_pairs.values()), seed=seed)
     made_from = digest(
         [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 7]

@@ -22,6 +22,7 @@ from innerview.pipeline._overview import overview_of
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import Target, load_bundle
+from innerview.targets.static import approximation_of
 
 if TYPE_CHECKING:
     from innerview.explainer import Claiming, Refuted
@@ -140,6 +141,9 @@ def report(run: Path, say: Say) -> Path:
         "target fingerprint": target.fingerprint[:16],
         "innerview": version("innerview"),
     }
+    approximation = approximation_of(target)
+    if approximation is not None:
+        provenance["approximation"] = approximation
     surrogate = run / "surrogate" / "manifest.json"
     if surrogate.exists():
         manifest = json.loads(surrogate.read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ from innerview.targets.export import Provenance, save_bundle
 from innerview.targets.load import load_bundle
 from innerview.targets.metrics import ConstantSurrogate, HeldOut, constant_surrogate
 from innerview.targets.protocol import Capabilities, Case, QueryCounter, Target
+from innerview.targets.static import distinct_cases, ridge_fold_in
 from innerview.targets.train_als import AlsSettings, train_als
 from innerview.targets.train_sasrec import SasrecSettings, train_sasrec
 from innerview.targets.training import TrainingData
@@ -27,7 +28,9 @@ __all__ = [
     "check_bundle",
     "check_target",
     "constant_surrogate",
+    "distinct_cases",
     "load_bundle",
+    "ridge_fold_in",
     "save_bundle",
     "train_als",
     "train_sasrec",

@@ -6,15 +6,24 @@ so that a case gets the same float32 scores alone and within any batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from innerview.errors import BundleError, TargetQueryError
-from innerview.targets.protocol import FloatArray, IntArray
+from innerview.errors import BundleError, CaseError, TargetQueryError
+from innerview.targets.protocol import Case, FloatArray, IntArray
 
-__all__ = ["AlsEncoder", "CaseEncoder", "MeanEncoder", "OnnxSessionEncoder", "SumEncoder"]
+__all__ = [
+    "AlsEncoder",
+    "CaseEncoder",
+    "MeanEncoder",
+    "OnnxSessionEncoder",
+    "RidgeEncoder",
+    "StaticEncoder",
+    "SumEncoder",
+]
 
 DoubleArray = npt.NDArray[np.float64]
 _EXTERNAL = b"\x0a\x08location\x12"
@@ -85,6 +94,70 @@ class AlsEncoder:
         if not np.isfinite(solved).all():
             raise TargetQueryError("the ALS fold-in has no solution; use a regularization above 0")
         return solved
+
+
+class RidgeEncoder:
+    """Ridge regression of the score of a case's own parts on their vectors; see ``RidgeFoldIn``.
+
+    Args:
+        part_vectors: (P, d).
+        prior: (d + 1, d), the usual case vector, then how case vectors spread about it.
+        own_score: of a part of a case.
+        regularization: above 0.
+    """
+
+    def __init__(
+        self,
+        part_vectors: FloatArray,
+        prior: FloatArray,
+        *,
+        own_score: float,
+        regularization: float,
+    ) -> None:
+        vectors = part_vectors.astype(np.float64)
+        self._center, self._spread = prior[0].astype(np.float64), prior[1:].astype(np.float64)
+        self._features = vectors @ self._spread  # (P, d)
+        self._missing = own_score - vectors @ self._center  # (P,)
+        self._penalty = regularization * np.eye(len(self._center))
+
+    def encode(self, rows: IntArray) -> DoubleArray:
+        """(N, L) int64 to (N, d) float64."""
+        f = _gather(self._features, rows)  # (N, L, d)
+        missing = np.where(rows < 0, 0.0, self._missing[rows])  # (N, L)
+        left = self._penalty + f.transpose(0, 2, 1) @ f  # (N, d, d)
+        right = (f * missing[..., None]).sum(axis=1)  # (N, d)
+        # einsum: a case's sums must not depend on the batch.
+        vectors: DoubleArray = self._center + np.einsum(
+            "nz,dz->nd", _solve(left, right), self._spread
+        )
+        return vectors
+
+
+class StaticEncoder:
+    """Vectors of the cases that a model was trained with, found by their parts.
+
+    Args:
+        keys: the rows of each case's parts as ``BundleTarget`` sees them.
+        vectors: (N, d), one for each.
+    """
+
+    def __init__(self, keys: Sequence[tuple[int, ...]], vectors: FloatArray) -> None:
+        self._rows = {key: row for row, key in enumerate(keys)}
+        self._vectors = vectors
+
+    def refuse_strangers(self, cases: Sequence[Case], keys: Sequence[Sequence[int]]) -> None:
+        """CaseError for the first case of which there is no vector."""
+        for case, key in zip(cases, keys, strict=True):
+            if tuple(key) not in self._rows:
+                raise CaseError(
+                    f"case {case.case_id!r}: no vector of a case of these {len(key)} parts; a "
+                    f"static target scores its {len(self._rows)} cases as they are, none changed"
+                )
+
+    def encode(self, rows: IntArray) -> FloatArray:
+        """(N, L) int64 to (N, d) float32."""
+        known = [self._rows[tuple(row[row >= 0].tolist())] for row in rows]
+        return self._vectors[known]
 
 
 def _solve(left: DoubleArray, right: DoubleArray) -> DoubleArray:

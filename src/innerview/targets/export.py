@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from pydantic import JsonValue
 from safetensors.numpy import save as save_safetensors
 
@@ -143,6 +144,9 @@ def _files(contents: Contents, check: CheckRecord) -> dict[FileName, bytes]:
         tensors = {"item_item": contents.part_vectors}
     elif not shared or contents.part_vectors is not contents.outcome_vectors:
         tensors["parts"] = contents.part_vectors
+    for name, extra in (("cases", contents.case_vectors), ("prior", contents.prior)):
+        if extra is not None:
+            tensors[name] = extra
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise BundleError(f"vectors.safetensors: tensor {name!r} must be finite float32")
@@ -152,6 +156,8 @@ def _files(contents: Contents, check: CheckRecord) -> dict[FileName, bytes]:
     }
     if not shared:
         files["parts.parquet"] = _parquet(contents.parts)
+    if contents.cases:
+        files["cases.parquet"] = _parquet_of_cases(contents.cases)
     if contents.onnx is not None:
         files["encoder.onnx"] = contents.onnx
     if check.cases:
@@ -183,8 +189,18 @@ def _manifest(
 
 
 def _parquet(catalogue: Catalogue) -> bytes:
+    return _bytes(catalogue.to_frame())
+
+
+def _parquet_of_cases(cases: Sequence[Case]) -> bytes:
+    ids = pl.Series([case.case_id for case in cases], dtype=pl.String)
+    parts = pl.Series([list(case.parts) for case in cases], dtype=pl.List(pl.String))
+    return _bytes(pl.DataFrame({"case_id": ids, "parts": parts}))
+
+
+def _bytes(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
-    catalogue.to_frame().write_parquet(buffer, compression="zstd", statistics=False)
+    frame.write_parquet(buffer, compression="zstd", statistics=False)
     return buffer.getvalue()
 
 

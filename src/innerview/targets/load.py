@@ -12,8 +12,23 @@ from innerview.data.domain import DOMAINS
 from innerview.errors import BundleError, CaseError, TargetQueryError
 from innerview.files import is_sealed, recover_folder
 from innerview.targets.bundle import BundleTarget, Contents
-from innerview.targets.files import MAX_FILE_BYTES, catalogue_of, read_file, sha256, tensors_of
-from innerview.targets.manifest import CheckCase, ItemItem, Manifest, OnnxEncoder
+from innerview.targets.files import (
+    MAX_FILE_BYTES,
+    cases_of,
+    catalogue_of,
+    read_file,
+    sha256,
+    tensors_of,
+)
+from innerview.targets.manifest import (
+    CheckCase,
+    FileName,
+    ItemItem,
+    Manifest,
+    OnnxEncoder,
+    RidgeFoldIn,
+    Static,
+)
 from innerview.targets.protocol import FloatArray
 from innerview.targets.replay import REPLAY_TOLERANCE, replay_difference
 
@@ -68,9 +83,11 @@ def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
         data[name] = read_file(folder, name, size=record.size, limit=MAX_FILE_BYTES)
         if sha256(data[name]) != record.sha256:
             raise BundleError(f"{folder / name}: SHA-256 differs from the manifest; it is damaged")
-    for name in ("outcomes.parquet", "vectors.safetensors"):
-        if name not in data:
-            raise BundleError(f"{folder / 'manifest.json'}: files: {name} is not listed")
+    needed: list[FileName] = ["outcomes.parquet", "vectors.safetensors"]
+    if isinstance(manifest.encoder, Static):
+        needed.append("cases.parquet")
+    for missing in (name for name in needed if name not in data):
+        raise BundleError(f"{folder / 'manifest.json'}: files: {missing} is not listed")
     return data
 
 
@@ -88,8 +105,10 @@ def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
         )  # fmt: skip
     elif manifest.n_parts != manifest.n_outcomes:
         raise BundleError("manifest.json: n_parts differs from n_outcomes without parts.parquet")
-    outcome_vectors, part_vectors = _vectors(manifest, data)
+    cases = cases_of(data["cases.parquet"], "cases.parquet") if "cases.parquet" in data else ()
+    tensors = _tensors(manifest, data, n_cases=len(cases))
     _check_capabilities(manifest)
+    outcome_vectors = tensors.get("outcomes", np.zeros((manifest.n_outcomes, 0), np.float32))
     return Contents(
         name=manifest.name,
         spec=manifest.encoder,
@@ -97,29 +116,34 @@ def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
         outcomes=outcomes,
         parts=parts,
         outcome_vectors=outcome_vectors,
-        part_vectors=part_vectors,
+        part_vectors=tensors.get("item_item", tensors.get("parts", outcome_vectors)),
         onnx=data.get("encoder.onnx"),
+        cases=cases,
+        case_vectors=tensors.get("cases"),
+        prior=tensors.get("prior"),
     )
 
 
-def _vectors(manifest: Manifest, data: dict[str, bytes]) -> tuple[FloatArray, FloatArray]:
-    name = "vectors.safetensors"
-    tensors = tensors_of(data[name], name)
+def _tensors(manifest: Manifest, data: dict[str, bytes], *, n_cases: int) -> dict[str, FloatArray]:
+    """The tensors that a manifest promises, in the shapes that follow from it."""
+    name, encoder = "vectors.safetensors", manifest.encoder
+    tensors: dict[str, FloatArray] = tensors_of(data[name], name)
     n_outcomes, n_parts, width = manifest.n_outcomes, manifest.n_parts, manifest.width
-    if isinstance(manifest.encoder, ItemItem):
+    wanted = {"outcomes": (n_outcomes, width)}
+    if isinstance(encoder, ItemItem):
         wanted = {"item_item": (n_parts, n_outcomes)}
-    else:
-        wanted = {"outcomes": (n_outcomes, width)}
-        if "parts" in tensors or "parts.parquet" in data:
-            wanted["parts"] = (n_parts, width)
+    elif "parts" in tensors or "parts.parquet" in data:
+        wanted["parts"] = (n_parts, width)
+    if isinstance(encoder, Static):
+        wanted["cases"] = (n_cases, width)
+    if isinstance(encoder, RidgeFoldIn):
+        wanted["prior"] = (width + 1, width)
     if set(tensors) != set(wanted):
         raise BundleError(f"{name}: tensors {sorted(tensors)}; expected {sorted(wanted)}")
     for key, shape in wanted.items():
         if tensors[key].shape != shape:
             raise BundleError(f"{name}: tensor {key!r} is {tensors[key].shape}; expected {shape}")
-    if isinstance(manifest.encoder, ItemItem):
-        return np.zeros((n_outcomes, 0), dtype=np.float32), tensors["item_item"]
-    return tensors["outcomes"], tensors.get("parts", tensors["outcomes"])
+    return tensors
 
 
 def _check_capabilities(manifest: Manifest) -> None:
@@ -136,6 +160,11 @@ def _check_capabilities(manifest: Manifest) -> None:
         raise BundleError(f"manifest.json: encoder {encoder.kind!r} is not order-sensitive")
     if able.vectors and isinstance(encoder, ItemItem):
         raise BundleError("manifest.json: an item-item matrix has no vectors, capabilities say so")
+    if able.rescoring and isinstance(encoder, Static):
+        raise BundleError(
+            "manifest.json: static vectors score no changed case, yet capabilities.rescoring is "
+            "on; switch it off, or make a fold-in of it"
+        )
 
 
 def _fingerprint(manifest: Manifest) -> str:
