@@ -25,7 +25,7 @@ from innerview.explanation.sets import Smallest, smallest_set
 from innerview.explanation.shapley import Shapley, shapley_values
 from innerview.explanation.style import Style
 from innerview.explanation.verify import Patience, verify_many
-from innerview.targets.load import load_bundle
+from innerview.targets.folder import load_target
 from innerview.targets.protocol import Case, Target
 from innerview.targets.static import approximation_of
 
@@ -148,7 +148,7 @@ class Explainer:
         """
         run = Path(run)
         known = read_cases(run)
-        target = load_bundle(run / "target")
+        target = load_target(run / "target")
         surrogate = None
         if (run / "surrogate" / "manifest.json").exists():
             from innerview.surrogate.surrogate import Surrogate

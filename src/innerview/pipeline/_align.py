@@ -36,7 +36,7 @@ from innerview.files import (
     write_whole,
 )
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
-from innerview.targets import load_bundle
+from innerview.targets import load_target
 
 if TYPE_CHECKING:
     from innerview.surrogate.train import TrainSettings
@@ -48,7 +48,7 @@ def label(
     run: Path, say: Say, *, mixture: MixtureSettings | None = None, n_test: int = 400, seed: int = 0
 ) -> Path:
     """Ask the target for every label and write the records: training, valid, test."""
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     cases = read_cases(run)
     forms = FORMS if target.capabilities.vectors else FORMS[:1]
     mixture = settings_for(target, mixture or MixtureSettings(seed=seed))
@@ -141,7 +141,7 @@ def align(
     from innerview.surrogate.surrogate import Surrogate
     from innerview.surrogate.train import Progress, TrainSettings
 
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     records_from = json.loads((run / "records" / "stage.json").read_text(encoding="utf-8"))
     settings = replace(
         settings or TrainSettings(), max_seconds=max_seconds, max_steps=max_steps, seed=seed

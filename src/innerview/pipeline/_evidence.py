@@ -12,7 +12,7 @@ from innerview.explanation._ask import first_outcomes
 from innerview.explanation.evidence import Evidence, measure_many
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
-from innerview.targets import load_bundle
+from innerview.targets import load_target
 
 __all__ = ["evidence"]
 
@@ -32,7 +32,7 @@ def evidence(run: Path, say: Say, *, heldout_only: bool = False) -> Path:
     Raises:
         RunError: the run has no cases, a line of the file is damaged, or there is no room.
     """
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     known = read_cases(run)
     every = known.test if heldout_only else (*known.test, *known.valid, *known.train)
     cases = [case.last(target.capabilities.max_parts) for case in every]

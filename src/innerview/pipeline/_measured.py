@@ -13,7 +13,7 @@ from innerview.errors import RunError
 from innerview.evaluation.given import Given, read_given
 from innerview.pipeline._stage import Event, Say
 from innerview.surrogate.manifest import fingerprint_of
-from innerview.targets import Case, Target, load_bundle
+from innerview.targets import Case, Target, load_target
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
@@ -36,7 +36,7 @@ def rescoring_target(run: Path) -> Target:
     Raises:
         RunError: it cannot score a changed case.
     """
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     if not target.capabilities.rescoring:
         raise RunError(f"{run}: the target cannot score a changed case; nothing can be measured")
     return target

@@ -21,7 +21,7 @@ from innerview.pipeline._measured import fingerprint_in
 from innerview.pipeline._overview import overview_of
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
-from innerview.targets import Target, load_bundle
+from innerview.targets import Target, load_target
 from innerview.targets.static import approximation_of
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _agreements(run: Path, metrics: Mapping[str, Any]) -> list[CaseAgreement]:
 
 def report(run: Path, say: Say) -> Path:
     """Write ``report/index.html`` from whatever the run folder has."""
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     written = sorted((run / "explanations").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
     explanations = _explanations(written[-1]) if written else []
     measured = {

@@ -140,10 +140,15 @@ class BundleTarget:
     """
 
     def __init__(
-        self, contents: Contents, *, fingerprint: str = "", manifest: Manifest | None = None
+        self,
+        contents: Contents,
+        *,
+        encoder: CaseEncoder | None = None,
+        fingerprint: str = "",
+        manifest: Manifest | None = None,
     ) -> None:
         self._contents = contents
-        self._encoder = make_encoder(contents)
+        self._encoder = encoder or make_encoder(contents)
         self._outcomes64 = contents.outcome_vectors.astype(np.float64)
         self._queries = QueryCounter()
         self._fingerprint = fingerprint

@@ -7,13 +7,16 @@ so that a case gets the same float32 scores alone and within any batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from innerview.errors import BundleError, CaseError, TargetQueryError
 from innerview.targets.protocol import Case, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "AlsEncoder",
@@ -23,6 +26,7 @@ __all__ = [
     "RidgeEncoder",
     "StaticEncoder",
     "SumEncoder",
+    "TorchEncoder",
 ]
 
 DoubleArray = npt.NDArray[np.float64]
@@ -227,9 +231,7 @@ class OnnxSessionEncoder:
         Raises:
             TargetQueryError: the file failed, or its answer has another shape.
         """
-        fed = np.zeros((len(rows), self._length), dtype=np.int64)
-        if rows.shape[1]:
-            fed[:, -rows.shape[1] :] = rows + 1
+        fed = _fed(rows, self._length)
         try:
             answer = self._session.run([self._output], {self._input: fed})[0]
         except Exception as error:  # see above
@@ -239,3 +241,45 @@ class OnnxSessionEncoder:
                 f"encoder.onnx answered {answer.shape}, expected ({len(rows)}, {self._width})"
             )
         return np.asarray(answer, dtype=np.float32)
+
+
+class TorchEncoder:
+    """A torch module in this process, fed like ``encoder.onnx``.
+
+    Raises:
+        BundleError: it is in training mode: dropout would make it answer differently each time.
+    """
+
+    def __init__(self, module: torch.nn.Module, *, session_length: int, width: int) -> None:
+        if any(part.training for part in module.modules()):
+            raise BundleError("the module is in training mode; call .eval() first")
+        self._module, self._length, self._width = module, session_length, width
+
+    def encode(self, rows: IntArray) -> FloatArray:
+        """(N, L') int64 to (N, d) float32, L' at most the session length.
+
+        Raises:
+            TargetQueryError: the module failed, or its answer has another shape.
+        """
+        import torch
+
+        held = next((*self._module.parameters(), *self._module.buffers()), torch.empty(0))
+        try:
+            with torch.inference_mode():
+                fed = torch.from_numpy(_fed(rows, self._length)).to(held.device)
+                answer = self._module(fed).float().cpu().numpy()
+        except Exception as error:  # it may raise anything
+            raise TargetQueryError(f"the module raised {type(error).__name__}: {error}") from error
+        if answer.shape != (len(rows), self._width):
+            raise TargetQueryError(
+                f"the module answered {answer.shape}, expected ({len(rows)}, {self._width})"
+            )
+        return np.asarray(answer, dtype=np.float32)
+
+
+def _fed(rows: IntArray, length: int) -> IntArray:
+    """(N, L) int64 rows + 1, 0 on the left."""
+    fed = np.zeros((len(rows), length), dtype=np.int64)
+    if rows.shape[1]:
+        fed[:, -rows.shape[1] :] = rows + 1
+    return fed

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from innerview.data.domain import DOMAINS
+from innerview.data.tables import Catalogue
 from innerview.errors import BundleError, CaseError, TargetQueryError
 from innerview.files import is_sealed, recover_folder
 from innerview.targets.bundle import BundleTarget, Contents
@@ -23,7 +24,9 @@ from innerview.targets.files import (
 from innerview.targets.manifest import (
     CheckCase,
     FileName,
+    Http,
     ItemItem,
+    Live,
     Manifest,
     OnnxEncoder,
     RidgeFoldIn,
@@ -32,7 +35,14 @@ from innerview.targets.manifest import (
 from innerview.targets.protocol import FloatArray
 from innerview.targets.replay import REPLAY_TOLERANCE, replay_difference
 
-__all__ = ["load_bundle"]
+__all__ = [
+    "bundle_of",
+    "catalogues_of",
+    "check_scores_of",
+    "load_bundle",
+    "read_files",
+    "read_manifest",
+]
 
 MAX_MANIFEST_BYTES = 16 * 2**20
 
@@ -50,17 +60,26 @@ def load_bundle(path: Path | str, *, replay: bool = True) -> BundleTarget:
     """
     folder = Path(path)
     recover_folder(folder)
-    manifest = _read_manifest(folder)
-    data = _read_files(folder, manifest)
+    return bundle_of(folder, read_manifest(folder), replay=replay)
+
+
+def bundle_of(folder: Path, manifest: Manifest, *, replay: bool) -> BundleTarget:
+    """The same, once the manifest is read."""
+    if isinstance(manifest.encoder, Http | Live):
+        raise BundleError(
+            f"{folder}: a {manifest.encoder.kind} target and no bundle; load it with load_target"
+        )
+    data = read_files(folder, manifest)
     contents = _contents(manifest, data)
     target = BundleTarget(contents, fingerprint=_fingerprint(manifest), manifest=manifest)
-    target.check_scores = _check_scores(manifest, data)
+    target.check_scores = check_scores_of(manifest, data)
     if replay:
         _replay(target, manifest.check_cases)
     return target
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """What a folder says of itself; BundleError if it is damaged."""
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; a target bundle is a folder")
     raw = read_file(folder, "manifest.json", limit=MAX_MANIFEST_BYTES)
@@ -77,13 +96,16 @@ def _read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+def read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """The files that a manifest lists; BundleError if one is missing or differs."""
     data: dict[str, bytes] = {}
     for name, record in manifest.files.items():
         data[name] = read_file(folder, name, size=record.size, limit=MAX_FILE_BYTES)
         if sha256(data[name]) != record.sha256:
             raise BundleError(f"{folder / name}: SHA-256 differs from the manifest; it is damaged")
-    needed: list[FileName] = ["outcomes.parquet", "vectors.safetensors"]
+    needed: list[FileName] = ["outcomes.parquet"]
+    if not isinstance(manifest.encoder, Http | Live):
+        needed.append("vectors.safetensors")
     if isinstance(manifest.encoder, Static):
         needed.append("cases.parquet")
     for missing in (name for name in needed if name not in data):
@@ -91,7 +113,8 @@ def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     return data
 
 
-def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
+def catalogues_of(manifest: Manifest, data: dict[str, bytes]) -> tuple[Catalogue, Catalogue]:
+    """Outcomes, and parts: the very same where they do not differ."""
     domain = DOMAINS[manifest.domain]
     outcomes = catalogue_of(
         data["outcomes.parquet"], "outcomes.parquet",
@@ -105,6 +128,11 @@ def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
         )  # fmt: skip
     elif manifest.n_parts != manifest.n_outcomes:
         raise BundleError("manifest.json: n_parts differs from n_outcomes without parts.parquet")
+    return outcomes, parts
+
+
+def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
+    outcomes, parts = catalogues_of(manifest, data)
     cases = cases_of(data["cases.parquet"], "cases.parquet") if "cases.parquet" in data else ()
     tensors = _tensors(manifest, data, n_cases=len(cases))
     _check_capabilities(manifest)
@@ -175,7 +203,8 @@ def _fingerprint(manifest: Manifest) -> str:
     return sha256("\n".join(text).encode())
 
 
-def _check_scores(manifest: Manifest, data: dict[str, bytes]) -> FloatArray | None:
+def check_scores_of(manifest: Manifest, data: dict[str, bytes]) -> FloatArray | None:
+    """(C, K) scores that were recorded, if any were."""
     name = "check.safetensors"
     if name not in data:
         if manifest.check_cases:

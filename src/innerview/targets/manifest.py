@@ -17,7 +17,9 @@ __all__ = [
     "CheckCase",
     "EncoderSpec",
     "FileRecord",
+    "Http",
     "ItemItem",
+    "Live",
     "Manifest",
     "MeanOfParts",
     "OnnxEncoder",
@@ -113,8 +115,33 @@ class RidgeFoldIn(_Record):
     agreement: Agreement
 
 
+class Http(_Record):
+    """No vectors: the model lies behind an address; ``targets/http.py`` says what is sent."""
+
+    kind: Literal["http"] = "http"
+    url: Annotated[str, Field(max_length=2000)]
+    batch_cases: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Cases in a request."""
+    timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """Without a byte, after which a request has failed."""
+    tries: Annotated[int, Field(ge=1, le=20)] = 4
+    """Of a request that fails in passing."""
+    pause_s: Annotated[float, Field(ge=0, le=60)] = 0.5
+    """Before the second try; each further one waits twice as long."""
+    per_second: Annotated[float, Field(gt=0)] | None = None
+    """Requests, at most."""
+    most_bytes: Annotated[int, Field(ge=1, le=2**30)] = 2**26
+    """Of an answer."""
+
+
+class Live(_Record):
+    """No vectors: the model lives in the process that made it."""
+
+    kind: Literal["live"] = "live"
+
+
 EncoderSpec = Annotated[
-    OnnxEncoder | AlsFoldIn | MeanOfParts | ItemItem | Static | RidgeFoldIn,
+    OnnxEncoder | AlsFoldIn | MeanOfParts | ItemItem | Static | RidgeFoldIn | Http | Live,
     Field(discriminator="kind"),
 ]
 
