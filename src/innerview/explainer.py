@@ -87,7 +87,7 @@ class Explainer:
 
     Raises:
         CaseError: a setting is unknown, the style is about an attribute that parts do not have, or
-            the surrogate is to make the claims, and there is none.
+            the surrogate is to make the claims, and there is none, or nothing to check them on.
     """
 
     def __init__(
@@ -108,6 +108,11 @@ class Explainer:
                 )
         if claims == "surrogate" and surrogate is None:
             raise CaseError("no surrogate is there to make claims; use claims='grounded'")
+        if claims == "surrogate" and not target.capabilities.rescoring:
+            raise CaseError(
+                "what a surrogate claims of changed cases cannot be checked, as the target scores "
+                "none; use claims='grounded'"
+            )
         domain = target.outcomes.domain
         if style.tone == "warm" and not domain.addressed:
             raise CaseError(f"no case of a {domain.name} can be spoken to warmly; use tone='plain'")

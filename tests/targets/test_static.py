@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -31,7 +28,6 @@ from innerview.targets.manifest import MeanOfParts, RidgeFoldIn
 from innerview.targets.static import agreement_of, approximation_of, known_cases
 
 from .conftest import als_contents, static_contents
-from .test_bundle import rewrite, set_at, tensor
 
 
 @pytest.fixture
@@ -127,62 +123,6 @@ def test_the_command_makes_a_fold_in(static_folder: Path, tmp_path: Path) -> Non
     assert check_bundle(tmp_path / "made").ok
     manifest = json.loads((tmp_path / "made" / "manifest.json").read_text())
     assert manifest["encoder"]["agreement"]["n_cases"] == 10
-
-
-def frame(folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    buffer = io.BytesIO()
-    change(pl.read_parquet((folder / "cases.parquet").read_bytes())).write_parquet(buffer)
-    rewrite(folder, "cases.parquet", buffer.getvalue())
-
-
-@pytest.mark.parametrize(
-    ("corrupt", "message"),
-    [
-        (lambda f: (f / "cases.parquet").unlink(), "cases.parquet: missing"),
-        (lambda f: rewrite(f, "cases.parquet", b"no"), "cases.parquet: not a parquet"),
-        (lambda f: frame(f, lambda t: t[1:]), r"'cases' is \(40, 6\); expected \(39, 6\)"),
-        (lambda f: frame(f, lambda t: t[:0]), "cases.parquet: no case"),
-        (lambda f: frame(f, lambda t: t.drop("parts")), "columns case_id and parts are"),
-        (lambda f: frame(f, lambda t: t.with_columns(case_id=pl.lit("a"))), "'a' is named twice"),
-        (lambda f: frame(f, _same_parts), "cases 'c0' and 'c1' have the same parts"),
-        (lambda f: frame(f, _strange_part), "cases.parquet: unknown id 'nobody'"),
-        (lambda f: frame(f, _moved), "check.safetensors: tensor 'scores'"),
-        (lambda f: tensor(f, lambda v: v[:, :5], "cases"), r"'cases' is \(40, 5\)"),
-        (set_at("capabilities", "rescoring", value=True), "make a fold-in of it"),
-        (
-            lambda f: tensor(f, lambda v: np.full_like(v, np.nan), "cases"),
-            "'cases' has NaN or infinity in row 0",
-        ),
-    ],
-)
-def test_a_damaged_static_bundle_is_refused_in_one_line(
-    corrupt: Callable[[Path], object], message: str, static_folder: Path
-) -> None:
-    corrupt(static_folder)
-    with pytest.raises(BundleError, match=message) as caught:
-        load_bundle(static_folder)
-    assert "\n" not in str(caught.value)
-
-
-def _same_parts(table: pl.DataFrame) -> pl.DataFrame:
-    parts = table["parts"].to_list()
-    return table.with_columns(parts=pl.Series([parts[0], parts[0][::-1], *parts[2:]]))
-
-
-def _strange_part(table: pl.DataFrame) -> pl.DataFrame:
-    parts = table["parts"].to_list()
-    return table.with_columns(parts=pl.Series([["nobody"], *parts[1:]]))
-
-
-def _moved(table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(pl.col("parts").gather((pl.int_range(pl.len()) + 1) % pl.len()))
-
-
-def test_a_fold_in_without_its_agreement_is_refused(static_folder: Path, tmp_path: Path) -> None:
-    save_bundle(tmp_path / "f", ridge_fold_in(load_bundle(static_folder)))
-    set_at("encoder", "agreement", value=None)(tmp_path / "f")
-    with pytest.raises(BundleError, match=r"encoder\.ridge_fold_in\.agreement"):
-        load_bundle(tmp_path / "f")
 
 
 def test_cases_of_the_same_parts_are_kept_once() -> None:

@@ -38,7 +38,10 @@ def rescoring_target(run: Path) -> Target:
     """
     target = load_target(run / "target")
     if not target.capabilities.rescoring:
-        raise RunError(f"{run}: the target cannot score a changed case; nothing can be measured")
+        raise RunError(
+            f"{run}: the target cannot score a changed case; nothing can be measured on it, but on "
+            "a fold-in in its place: innerview target fold-in"
+        )
     return target
 
 
