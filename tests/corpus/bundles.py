@@ -13,7 +13,6 @@ import os
 import shutil
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,10 +33,9 @@ from innerview.targets import (
 )
 from innerview.targets.export import record_answers, write_live
 from innerview.targets.files import sha256
-from innerview.targets.manifest import Live, OnnxEncoder
+from innerview.targets.manifest import Live
 from innerview.testing import ScriptedTarget
 from targets.conftest import (
-    able,
     als_contents,
     cases_of,
     item_item_contents,
@@ -51,7 +49,6 @@ Damage = Callable[[Path], object]
 
 VECTORS, OUTCOMES, CHECK = "vectors.safetensors", "outcomes.parquet", "check.safetensors"
 CASES, PARTS, ENCODER = "cases.parquet", "parts.parquet", "encoder.onnx"
-LENGTH = 5
 _PROMISED: dict[str, str] = json.loads(
     Path(__file__).with_name("bundle_outcomes.json").read_text(encoding="utf-8")
 )
@@ -97,29 +94,17 @@ def _write_live(kind: Kind, folder: Path) -> None:
         write_live(folder, nobody, Live(), record)
 
 
-@cache
-def onnx_contents() -> Contents:
-    """An encoder in which later parts weigh more."""
-    from innerview.targets.onnx_export import export_encoder
-    from targets.test_live import Recency
+def _onnx_contents() -> Contents:
+    from targets.test_contract import onnx_contents
 
-    als, vectors = als_contents(), random_vectors(30)
-    return replace(
-        als,
-        name="recency",
-        spec=OnnxEncoder(session_length=LENGTH),
-        capabilities=able(order_sensitive=True),
-        outcome_vectors=vectors,
-        part_vectors=vectors,
-        onnx=export_encoder(Recency(vectors, LENGTH).eval(), session_length=LENGTH),
-    )
+    return onnx_contents()
 
 
 _CONTENTS: dict[Kind, Callable[[], Contents]] = {
     "als": als_contents,
     "mean": mean_contents,
     "item_item": item_item_contents,
-    "onnx": onnx_contents,
+    "onnx": _onnx_contents,
     "static": static_contents,
     "fold_in": lambda: ridge_fold_in(BundleTarget(static_contents())),
 }

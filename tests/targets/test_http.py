@@ -92,9 +92,10 @@ def answer(**changes: Any) -> dict[str, Any]:
         (answer(scores=[[0.0] * 12] * 2), "no list of 1 rows of scores"),
         (answer(scores=[[0.0] * 11]), "a row of scores that are not 12"),
         (answer(scores=[0.0]), "a row of scores that are not 12"),
-        (answer(scores=[[None] * 12]), "NaN or infinity|no number"),
-        (answer(scores=[["high"] * 12]), "a score that is no number"),
-        (answer(scores=[[[0.0]] * 12]), "a score that is no number|shape"),
+        (answer(scores=[[None] * 12]), "scores that are not all numbers"),
+        (answer(scores=[["1.5"] * 12]), "scores that are not all numbers"),
+        (answer(scores=[[[0.0]] * 12]), r"scores of shape \(1, 12, 1\)"),
+        (answer(scores=[[[0.0], *[0.0] * 11]]), "a score that is no number"),
         (json.dumps(answer(scores=[[float("nan")] * 12])), "NaN or infinity for case 'a'"),
         (json.dumps(answer(scores=[[1e300] * 12])), "NaN or infinity for case 'a'"),
     ],
@@ -153,7 +154,7 @@ def test_a_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(TargetQueryError):
             behind(served.url).score([Case("a", ("i1",))])
         assert served.headers[1]["Authorization"] == "Bearer other"
-    with pytest.raises(TargetQueryError, match="holds a character that no key has"):
+    with pytest.raises(TargetQueryError, match="with a character that no key has"):
         behind("http://localhost/v1", key="two words")
 
 
@@ -176,10 +177,10 @@ def test_an_address_that_is_none_is_refused_unseen(url: str) -> None:
 
 def test_only_hosts_that_are_named_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "https://scores.example:8443/v1"
-    with pytest.raises(TargetQueryError, match=f"host 'scores.example:8443' is not .* {HOSTS}"):
+    with pytest.raises(TargetQueryError, match=f"'scores.example:8443', which is not .* {HOSTS}"):
         behind(url)
     for named in ("scores.example", "scores.example:8443"):
-        HttpTarget(url, FILMS, hosts=[named])
+        assert HttpTarget(url, FILMS, hosts=[named]).queries.used == 0
     for other in ("example", "x.scores.example", "scores.example:443"):
         with pytest.raises(TargetQueryError):
             HttpTarget(url, FILMS, hosts=[other])
@@ -219,7 +220,7 @@ def test_a_folder_may_not_name_a_host_that_nobody_here_has(tmp_path: Path) -> No
     manifest = json.loads(path.read_text())
     manifest["encoder"]["url"], manifest["seal"] = "http://metadata.internal/latest", None
     path.write_text(json.dumps(manifest))
-    with pytest.raises(TargetQueryError, match=r"'metadata\.internal' is not among those"):
+    with pytest.raises(TargetQueryError, match=r"'metadata\.internal', which is not among"):
         load_target(tmp_path / "t")
     report = check_bundle(tmp_path / "t")
     assert not report.ok and "metadata.internal" in report.findings[0].text

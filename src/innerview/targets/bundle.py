@@ -9,6 +9,7 @@ Nothing here runs code out of a bundle: no pickle, no import by name.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,12 +32,13 @@ from innerview.targets.manifest import (
     ItemItem,
     Manifest,
     MeanOfParts,
+    OnnxEncoder,
     RidgeFoldIn,
     Static,
 )
 from innerview.targets.protocol import Capabilities, Case, FloatArray, IntArray, QueryCounter
 
-__all__ = ["BundleTarget", "Contents", "make_encoder"]
+__all__ = ["BundleTarget", "Contents", "hash_of", "make_encoder"]
 
 BATCH_CASES = 512
 
@@ -74,6 +76,17 @@ class Contents:
     prior: FloatArray | None = None
 
 
+def hash_of(contents: Contents) -> str:
+    """Of all contents; folders have another one, of their files."""
+    told = (contents.spec, contents.capabilities, contents.outcomes, contents.parts, contents.cases)
+    digest = hashlib.sha256(repr(told).encode())
+    for vectors in (contents.outcome_vectors, contents.part_vectors, contents.case_vectors):
+        digest.update(b"" if vectors is None else vectors.tobytes())
+    digest.update(b"" if contents.prior is None else contents.prior.tobytes())
+    digest.update(contents.onnx or b"")
+    return digest.hexdigest()
+
+
 def make_encoder(contents: Contents) -> CaseEncoder:
     """The case encoder that a specification names.
 
@@ -98,6 +111,7 @@ def make_encoder(contents: Contents) -> CaseEncoder:
             own_score=spec.own_score,
             regularization=spec.regularization,
         )
+    assert isinstance(spec, OnnxEncoder), "live targets have no contents"
     if contents.onnx is None:
         raise BundleError("encoder.onnx: missing, though the manifest names it as case encoder")
     width = contents.outcome_vectors.shape[1]
@@ -167,7 +181,9 @@ class BundleTarget:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that determines the scores; empty for a target never saved."""
+        """Hash of everything that determines the scores."""
+        if not self._fingerprint:
+            self._fingerprint = hash_of(self._contents)
         return self._fingerprint
 
     @property

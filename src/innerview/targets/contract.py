@@ -7,6 +7,7 @@ is. ``innerview.testing.TargetContract`` makes tests of them, ``innerview target
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from inspect import getattr_static
 from types import MappingProxyType
 from typing import Any
@@ -34,7 +35,7 @@ _MEMBERS = (
     "part_vectors",
     "outcome_vectors",
 )
-_STRANGER = "no such part \x00"
+_STRANGER = "no such part"
 
 
 def difference(one: FloatArray, other: FloatArray) -> float:
@@ -183,9 +184,7 @@ def a_case_without_parts_is_refused(target: Target, cases: Sequence[Case]) -> st
 def an_unknown_part_is_refused(target: Target, cases: Sequence[Case]) -> str | None:
     """With its id in the message."""
     case = Case("stranger", (*cases[0].parts[1:], _STRANGER))
-    return _refuses(
-        lambda: target.score([case]), CaseError, "an unknown part", naming=repr(_STRANGER)
-    )
+    return _refuses(lambda: target.score([case]), CaseError, "an unknown part", naming=_STRANGER)
 
 
 def vectors_are_there_only_where_declared(target: Target, cases: Sequence[Case]) -> str | None:
@@ -215,14 +214,17 @@ def a_changed_case_is_scored_only_where_declared(
     target: Target, cases: Sequence[Case]
 ) -> str | None:
     """A case without its first part gets scores; or is refused, where it cannot be rescored."""
-    known = {frozenset(case.parts) for case in cases}
     shorter = [case.without(case.parts[:1]) for case in cases]
-    changed = next((c for c in shorter if c.parts and frozenset(c.parts) not in known), None)
-    if changed is None:
+    changed = [case for case in shorter if case.parts]
+    if not changed:
         return None
-    if not target.capabilities.rescoring:
-        return _refuses(lambda: target.score([changed]), CaseError, "a changed case")
-    return scores_have_a_row_per_case_and_a_column_per_outcome(target, [changed])
+    if target.capabilities.rescoring:
+        return scores_have_a_row_per_case_and_a_column_per_outcome(target, changed)
+    # One of them may be a case of its own; all of them are not.
+    broken = [
+        _refuses(partial(target.score, [case]), CaseError, "a changed case") for case in changed
+    ]
+    return None if None in broken else broken[0]
 
 
 def own_parts_are_never_an_answer_where_excluded(

@@ -263,7 +263,7 @@ class TorchEncoder:
         """
         import torch
 
-        held = next((*self._module.parameters(), *self._module.buffers()), torch.empty(0))
+        held = [*self._module.parameters(), *self._module.buffers(), torch.empty(0)][0]
         try:
             with torch.inference_mode():
                 fed = torch.from_numpy(_fed(rows, self._length)).to(held.device)

@@ -147,9 +147,8 @@ def save_bundle(
     if check is None:
         check = record_answers(BundleTarget(contents), check_cases)
     files = _files(contents, check)
-    target = BundleTarget(contents)
     width = contents.outcome_vectors.shape[1]
-    manifest = _manifest(target, contents.spec, check, provenance, files, width=width)
+    manifest = _manifest(contents, contents.spec, check, provenance, files, width=width)
     _write(Path(path), manifest, files, overwrite=overwrite)
     return load_bundle(path)
 
@@ -215,7 +214,7 @@ def _catalogue_files(outcomes: Catalogue, parts: Catalogue) -> dict[FileName, by
 
 
 def _manifest(
-    target: Target,
+    target: Contents | Target,
     spec: EncoderSpec,
     check: CheckRecord,
     provenance: Provenance | None,

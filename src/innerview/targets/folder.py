@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from innerview.data.tables import Catalogue
 from innerview.errors import BundleError
 from innerview.files import recover_folder
 from innerview.targets.bundle import BundleTarget
@@ -161,11 +162,33 @@ def load_target(path: Path | str, *, replay: bool = True) -> BundleTarget | Reco
     if scores is None:
         raise BundleError(f"{folder / 'manifest.json'}: no recorded answers; record them again")
     if isinstance(manifest.encoder, Live):
-        living = _living(folder, manifest.name, (outcomes.ids, parts.ids))
-        return RecordedTarget(living, manifest, scores, replay=replay)
+        target = _living(folder, manifest.name, outcomes, parts)
+    else:
+        target = _remote(manifest, manifest.encoder, outcomes, parts)
+    return RecordedTarget(target, manifest, scores, replay=replay)
+
+
+def _living(folder: Path, name: str, outcomes: Catalogue, parts: Catalogue) -> Target:
+    target = _LIVING.get(name)
+    if target is None:
+        raise BundleError(
+            f"{folder}: target {name!r} lives in the process that made it; make it again and "
+            "register it (innerview.targets.register), or export it as a bundle"
+        )
+    if (target.outcomes.ids, target.parts.ids) != (outcomes.ids, parts.ids):
+        raise BundleError(f"{folder}: the target {name!r} of this process has other ids")
+    return target
+
+
+def _remote(manifest: Manifest, service: Http, outcomes: Catalogue, parts: Catalogue) -> Target:
+    """The target behind an address: as it was made in this process, with its key, or anew."""
+    known = _LIVING.get(manifest.name)
+    same = isinstance(known, HttpTarget) and known.service == service
+    if known is not None and same and (known.outcomes, known.parts) == (outcomes, parts):
+        return known
     able = manifest.capabilities
-    target = HttpTarget(
-        manifest.encoder,
+    return HttpTarget(
+        service,
         outcomes,
         parts,
         name=manifest.name,
@@ -174,16 +197,3 @@ def load_target(path: Path | str, *, replay: bool = True) -> BundleTarget | Reco
         deterministic=able.deterministic,
         excludes_parts=able.excludes_parts,
     )
-    return RecordedTarget(target, manifest, scores, replay=replay)
-
-
-def _living(folder: Path, name: str, ids: tuple[tuple[str, ...], tuple[str, ...]]) -> Target:
-    target = _LIVING.get(name)
-    if target is None:
-        raise BundleError(
-            f"{folder}: target {name!r} lives in the process that made it; make it again and "
-            "register it (innerview.targets.register), or export it as a bundle"
-        )
-    if (target.outcomes.ids, target.parts.ids) != ids:
-        raise BundleError(f"{folder}: the target {name!r} of this process has other ids")
-    return target

@@ -83,19 +83,17 @@ class HttpTarget(BlackBox):
         url = self.service.url
         # What is refused is not shown: it may hold a password.
         if not is_address(url) or not is_bare(url):
-            raise TargetQueryError(
-                f"target {self.name!r}: no plain address of the web; write https://HOST/PATH, and "
-                f"put a key into the environment variable {KEY}"
+            raise self._failed(
+                "has no plain address of the web; write https://HOST/PATH, and put a key into the "
+                f"environment variable {KEY}"
             )
         if self._key is not None and not is_key(self._key):
-            raise TargetQueryError(
-                f"target {self.name!r}: the key in {KEY} holds a character that no key has"
-            )
+            raise self._failed(f"has a key with a character that no key has; set {KEY} again")
         host = urlsplit(url).hostname or ""
         if not {host, host_of(url)} & {*_LOOPBACK, *hosts}:
-            raise TargetQueryError(
-                f"target {self.name!r}: host {host_of(url)!r} is not among those that may be asked;"
-                f" if you trust it, name it in the environment variable {HOSTS}"
+            raise self._failed(
+                f"is behind {host_of(url)!r}, which is not among the hosts that may be asked; if "
+                f"you trust it, name it in the environment variable {HOSTS}"
             )
 
     def _answer(self, histories: Histories) -> npt.ArrayLike:
@@ -106,20 +104,21 @@ class HttpTarget(BlackBox):
                 lambda: self._ask(body), tries=own.tries, pause_s=own.pause_s, stopped=self._stopped
             )
         except AgainError as again:
-            raise self._failed(f"{again}, {again.sent} times in a row; ask again later") from None
+            problem = f"{again}, {again.sent} times in a row; ask again later"
+            raise self._failed(f"behind {host_of(own.url)}: {problem}") from None
         except WebError as error:
             advice = "give the address that answers" if error.is_moved else f"check it and {KEY}"
-            raise self._failed(f"{error}; {advice}") from None
+            raise self._failed(f"behind {host_of(own.url)}: {error}; {advice}") from None
         scores = answer["scores"]
         if not isinstance(scores, list) or len(scores) != len(histories):
-            raise self._failed(f"no list of {len(histories)} rows of scores, one for each case")
+            raise self._said(f"no list of {len(histories)} rows of scores, one for each case")
         columns = self._order_of(answer["outcomes"])
         if any(not isinstance(row, list) or len(row) != len(columns) for row in scores):
-            raise self._failed(f"a row of scores that are not {len(columns)}, one for each outcome")
+            raise self._said(f"a row of scores that are not {len(columns)}, one for each outcome")
         try:
-            return np.array(scores, dtype=np.float32)[:, columns]
-        except (ValueError, TypeError, OverflowError):
-            raise self._failed("a score that is no number") from None
+            return np.array(scores)[:, columns]
+        except ValueError:
+            raise self._said("a score that is no number") from None
 
     def _ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """One request, in its turn."""
@@ -135,7 +134,7 @@ class HttpTarget(BlackBox):
         except (ValueError, RecursionError):
             raise AgainError("an answer that is no JSON") from None
         if not isinstance(answer, dict) or not {"outcomes", "scores"} <= answer.keys():
-            raise self._failed("an answer without outcomes and scores")
+            raise self._said("an answer without outcomes and scores")
         return answer
 
     def _order_of(self, told: Any) -> npt.NDArray[np.intp]:
@@ -143,22 +142,22 @@ class HttpTarget(BlackBox):
         if self._columns is not None and self._columns[0] == told:
             return self._columns[1]
         if not isinstance(told, list) or any(not isinstance(one, str) for one in told):
-            raise self._failed("outcomes that are no list of ids, which are strings")
+            raise self._said("outcomes that are no list of ids, which are strings")
         place = {outcome: at for at, outcome in enumerate(told)}
         strange = next((one for one in told if one not in self.outcomes.index), None)
         missing = next((one for one in self.outcomes.ids if one not in place), None)
         if strange is not None:
-            raise self._failed(f"outcome {strange!r}, which its catalogue does not have")
+            raise self._said(f"outcome {strange!r}, which its catalogue does not have")
         if missing is not None:
-            raise self._failed(f"no score of outcome {missing!r}")
+            raise self._said(f"no score of outcome {missing!r}")
         if len(told) != len(place):
-            raise self._failed("an outcome twice")
+            raise self._said("an outcome twice")
         columns = np.array([place[outcome] for outcome in self.outcomes.ids], dtype=np.intp)
         self._columns = (told, columns)
         return columns
 
-    def _failed(self, what: str) -> TargetQueryError:
-        return TargetQueryError(f"target {self.name!r}: {host_of(self.service.url)}: {what}")
+    def _said(self, what: str) -> TargetQueryError:
+        return self._failed(f"behind {host_of(self.service.url)} answered wrongly: {what}")
 
 
 def _allowed() -> frozenset[str]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from innerview.data.tables import Catalogue
 from innerview.errors import CaseError, TargetQueryError
-from innerview.targets.bundle import BundleTarget, Contents
+from innerview.targets.bundle import BundleTarget, Contents, hash_of
 from innerview.targets.encoders import TorchEncoder
 from innerview.targets.manifest import OnnxEncoder
 from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCounter
@@ -140,7 +140,10 @@ class BlackBox(ABC):
         raise self._no_vectors()
 
     def _no_vectors(self) -> TargetQueryError:
-        return TargetQueryError(f"target {self._name!r} has no vectors; ask it for scores only")
+        return self._failed("has no vectors; ask it for scores only")
+
+    def _failed(self, what: str) -> TargetQueryError:
+        return TargetQueryError(f"target {self._name!r} {what}")
 
     def _seen(self, case: Case) -> list[str]:
         if not case.parts:
@@ -152,22 +155,22 @@ class BlackBox(ABC):
     def _checked(self, answer: npt.ArrayLike, cases: Sequence[Case]) -> FloatArray:
         wanted = (len(cases), len(self._outcomes))
         try:
-            scores = np.asarray(answer, dtype=np.float32)
-        except (ValueError, TypeError) as error:
-            raise TargetQueryError(
-                f"target {self._name!r} answered what is no table of numbers: {error}"
-            ) from None
-        if scores.shape != wanted:
-            raise TargetQueryError(
-                f"target {self._name!r} answered scores of shape {scores.shape}; expected {wanted},"
-                " a row for each case and a column for each outcome"
+            table = np.asarray(answer)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise self._failed(f"answered what is no table: {error}") from None
+        if table.shape != wanted:
+            raise self._failed(
+                f"answered scores of shape {table.shape}; expected {wanted}, a row for each case "
+                "and a column for each outcome"
             )
+        if table.dtype.kind not in "iuf":
+            raise self._failed("answered scores that are not all numbers")
+        with np.errstate(over="ignore"):
+            scores = table.astype(np.float32)
         bad = np.flatnonzero(~np.isfinite(scores).all(axis=1))
         if len(bad):
-            raise TargetQueryError(
-                f"target {self._name!r} answered NaN or infinity for case "
-                f"{cases[int(bad[0])].case_id!r}"
-            )
+            case_id = cases[int(bad[0])].case_id
+            raise self._failed(f"answered NaN or infinity for case {case_id!r}")
         return scores
 
 
@@ -195,9 +198,7 @@ class CallableTarget(BlackBox):
         try:
             return self._scores(histories)
         except Exception as error:  # it may raise anything
-            raise TargetQueryError(
-                f"target {self.name!r} raised {type(error).__name__}: {error}"
-            ) from error
+            raise self._failed(f"raised {type(error).__name__}: {error}") from error
 
 
 class TorchTarget(BundleTarget):
@@ -281,11 +282,8 @@ def _vectors(given: npt.ArrayLike, catalogue: Catalogue, what: str) -> FloatArra
 
 
 def _hash_of(encoder: torch.nn.Module, contents: Contents) -> str:
-    """Of weights and vectors; code has no hash, its type's name stands for it."""
-    told = (type(encoder).__qualname__, repr(contents.capabilities), contents.outcomes.ids,
-            contents.parts.ids)  # fmt: skip
-    digest = hashlib.sha256(repr(told).encode())
+    """Of contents and weights; code has no hash, its type's name stands for it."""
+    digest = hashlib.sha256(f"{hash_of(contents)} {type(encoder).__qualname__}".encode())
     for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
-    digest.update(contents.outcome_vectors.tobytes() + contents.part_vectors.tobytes())
+        digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
     return digest.hexdigest()

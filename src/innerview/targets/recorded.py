@@ -18,7 +18,8 @@ def probes(target: Target) -> list[Case]:
     """Cases to know a target by: the same for the same parts."""
     ids = target.parts.ids
     rng = np.random.default_rng(len(ids))
-    most = min(len(ids), target.capabilities.max_parts, _LONGEST_PROBE)
+    # Half of the parts at most: where they are no answers, the others are to be ranked.
+    most = min(max(1, len(ids) // 2), target.capabilities.max_parts, _LONGEST_PROBE)
     return [
         Case(f"probe-{n}", tuple(ids[i] for i in rng.choice(len(ids), 1 + n % most, replace=False)))
         for n in range(_N_PROBES)

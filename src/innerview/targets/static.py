@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import rankdata
 
 from innerview.errors import BundleError, CaseError
 from innerview.targets.bundle import BundleTarget, Contents
@@ -85,7 +84,8 @@ def agreement_of(one: Target, other: Target, cases: Sequence[Case]) -> Agreement
     correlations, shared = [], []
     for case, mine, theirs in zip(cases, one.score(cases), other.score(cases), strict=True):
         left = np.delete(np.stack([mine, theirs]), blocked_rows(one, case), axis=1)
-        correlations.append(np.corrcoef(rankdata(left, axis=1))[0, 1])
+        places = left.argsort(axis=1).argsort(axis=1)
+        correlations.append(np.corrcoef(places)[0, 1])
         tops = [set(top_outcomes(one, case, scores, 10)) for scores in (mine, theirs)]
         shared.append(len(tops[0] & tops[1]) / max(1, len(tops[0])))
     return Agreement(
