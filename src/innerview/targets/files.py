@@ -48,10 +48,11 @@ def read_file(folder: Path, name: str, *, size: int | None = None, limit: int) -
         raise BundleError(f"{path}: missing from the bundle; export it again") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); links are refused") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise BundleError(f"{path}: not a plain file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise BundleError(f"{path}: not a plain file")
         if status.st_size > limit:
             raise BundleError(f"{path}: {status.st_size} bytes, more than the {limit} allowed")
         if size is not None and status.st_size != size:

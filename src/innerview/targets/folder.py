@@ -27,7 +27,7 @@ from innerview.targets.load import (
     read_manifest,
 )
 from innerview.targets.manifest import Http, Live, Manifest
-from innerview.targets.protocol import Case, FloatArray, Target
+from innerview.targets.protocol import Case, FloatArray, QueryCounter, Target
 from innerview.targets.recorded import fingerprint_of, probes, record_answers
 from innerview.targets.replay import REPLAY_TOLERANCE, replay_difference
 
@@ -40,7 +40,8 @@ _LIVING: dict[str, Target] = {}
 class RecordedTarget(DerivedTarget):
     """A live target beside what it answered when its folder was made.
 
-    Before it is first asked for scores, it is asked for those again; that is not counted.
+    Before it is first asked for scores, it is asked for those again. That is not counted here, nor
+    what it is asked elsewhere.
 
     Args:
         target: that is asked.
@@ -54,6 +55,7 @@ class RecordedTarget(DerivedTarget):
     ) -> None:
         super().__init__(target)
         self.manifest, self.check_scores = manifest, scores
+        self._queries = QueryCounter()
         self._compared = not replay or not manifest.capabilities.deterministic
         self._fingerprint = fingerprint_of(target, CheckRecord(manifest.check_cases, scores))
 
@@ -67,6 +69,11 @@ class RecordedTarget(DerivedTarget):
         """Hash of what was recorded."""
         return self._fingerprint
 
+    @property
+    def queries(self) -> QueryCounter:
+        """Counts every case scored."""
+        return self._queries
+
     def score(self, cases: Sequence[Case]) -> FloatArray:
         """(N, O) scores.
 
@@ -75,13 +82,13 @@ class RecordedTarget(DerivedTarget):
         """
         if not self._compared:
             self._compare()
-        return self._target.score(cases)
+        scores = self._target.score(cases)
+        self._queries.add(len(cases))
+        return scores
 
     def _compare(self) -> None:
-        before = self.queries.used
         recorded = self.manifest.check_cases
         missed = replay_difference(self._target, recorded, self.check_scores).max(axis=1)
-        self.queries.used = before
         if missed.max() > REPLAY_TOLERANCE:
             worst = recorded[int(missed.argmax())].case_id
             raise BundleError(
