@@ -318,6 +318,7 @@ DAMAGES: dict[str, tuple[Kind, Damage]] = {
     "manifest_changed": ("als", _reseal),
     "unknown_version": ("als", set_at("version", value=2)),
     "unknown_field": ("als", set_at("run", value="rm")),
+    "unknown_domain": ("als", set_at("domain", value="zoo")),
     "unknown_encoder": ("als", set_at("encoder", value={"kind": "pickle"})),
     "unknown_capability": ("als", set_at("capabilities", "sudo", value=True)),
     "capability_missing": ("als", lambda f: edit(f, lambda m: m["capabilities"].pop("vectors"))),

@@ -34,6 +34,7 @@ def fingerprint_of(target: Target, record: CheckRecord) -> str:
     able = target.capabilities
     told = [repr(able)]
     for catalogue in (target.outcomes, target.parts):
+        told.append(f"{catalogue.noun} {catalogue.domain.name}")
         told.append(repr((catalogue.ids, catalogue.titles, sorted(catalogue.attributes.items()))))
     digest = hashlib.sha256("\n".join(told).encode())
     if able.deterministic:
