@@ -247,6 +247,8 @@ def test_a_function_goes_all_the_way_with_behavior_alone(
     assert {claim["verdict"] for one in told for claim in one["claims"]} <= {"verified", "refuted"}
     assert all(set(one["answers"]) == {"behavior"} for one in told)
     report(run, said.append)
+    page = (run / "report" / "index.html").read_text(encoding="utf-8")
+    assert "The target gives no vectors: its surrogate has the behavior form alone." in page
     with pytest.raises(SurrogateError, match="one is written from vectors, and the target gives"):
         Explainer.load(run, claims="surrogate")(told[0]["case_id"])
 

@@ -35,6 +35,7 @@ from innerview.files import (
     seal,
     write_whole,
 )
+from innerview.pipeline._measured import limits_of
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
 from innerview.targets import load_target
 
@@ -63,6 +64,8 @@ def label(
     began = target.queries.used
     drawn = np.random.default_rng(seed).permutation(len(cases.train))[: mixture.max_cases]
     shuffled = [cases.train[i] for i in drawn]
+    for limit in limits_of(target):
+        say(Event("labels", limit))
     say(Event("labels", f"asking the target about {len(shuffled):,} cases"))
     groups = case_records(target, shuffled, mixture, labels)
     groups += outcome_records(target, mixture)

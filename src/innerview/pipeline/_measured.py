@@ -23,6 +23,7 @@ __all__ = [
     "fingerprint_in",
     "forms_of",
     "is_measured",
+    "limits_of",
     "read_explanations",
     "readable_surrogate",
     "rescoring_target",
@@ -43,6 +44,21 @@ def rescoring_target(run: Path) -> Target:
             "a fold-in in its place: innerview target fold-in"
         )
     return target
+
+
+def limits_of(target: Target) -> list[str]:
+    """What is not offered, and why: of what a target cannot do, a sentence each."""
+    able, found = target.capabilities, []
+    if not able.vectors:
+        found.append("The target gives no vectors: its surrogate has the behavior form alone.")
+    if not able.rescoring:
+        found.append(
+            "The target scores no changed case: claims about one are untestable, and whole cases "
+            "alone are learned from."
+        )
+    if not able.deterministic:
+        found.append("The target answers differently each time: claims are untestable.")
+    return found
 
 
 def usable_cases(cases: Sequence[Case], target: Target) -> list[Case]:

@@ -17,7 +17,7 @@ from innerview.evaluation.report import write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.style import Style
-from innerview.pipeline._measured import fingerprint_in
+from innerview.pipeline._measured import fingerprint_in, limits_of
 from innerview.pipeline._overview import overview_of
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
@@ -160,7 +160,11 @@ def report(run: Path, say: Say) -> Path:
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
         domain=target.outcomes.domain,
-        notes=[*stage.get("notes", ()), *(note for _, own in measured.values() for note in own)],
+        notes=[
+            *limits_of(target),
+            *stage.get("notes", ()),
+            *(note for _, own in measured.values() for note in own),
+        ],
     )
     write_report(path, findings)
     said = findings.showing
