@@ -268,7 +268,10 @@ def test_a_static_model_goes_all_the_way_and_says_what_it_cannot(
     metrics = read_metrics(evaluate(run, said.append, unaligned=False, distilled=False))
     assert set(FORMS) <= set(metrics["alignment"]) and "channels" not in metrics
     lines = explain(run, said.append, n=2).read_text().splitlines()
-    claims = [claim for line in lines for claim in json.loads(line)["claims"]]
+    told = [json.loads(line) for line in lines]
+    assert all(one["text"].endswith("could not be verified.") for one in told)
+    assert {one["provenance"]["prose"] for one in told} == {"rendered from the claims"}
+    claims = [claim for one in told for claim in one["claims"]]
     assert {claim["verdict"] for claim in claims} <= {"untestable"}
     assert {claim["reason"] for claim in claims} <= {"the target cannot score a changed case"}
     benchmark(run, said.append)

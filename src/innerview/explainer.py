@@ -439,12 +439,14 @@ class Explainer:
         """Text of each draft, and how it came to be: written, repaired, or rendered.
 
         First the surrogate writes freely. Where that strays from the claims, it writes once
-        more, now choosing among sentences that state them.
+        more, now choosing among sentences that state them. Where no claim is to be told, it is not
+        asked: whatever it said would stray from none.
         """
         texts: list[tuple[str, str] | None] = [None] * len(drafts)
+        told = [bool(choose(draft.claims, self.style)) for draft in drafts]
         learned = ("surrogate", True), ("surrogate, repaired", False)
         for how, free in learned if self.style == _STYLE else (("surrogate, choosing", False),):
-            left = [i for i, text in enumerate(texts) if text is None]
+            left = [i for i, text in enumerate(texts) if text is None and told[i]]
             if self.surrogate is None or not left:
                 break
             written = self.surrogate.write(
