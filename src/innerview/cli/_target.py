@@ -113,7 +113,7 @@ def record(
         bool, typer.Option("--repeats", help="A part of the case may be an answer.")
     ] = False,
     batch_cases: Annotated[int, typer.Option(min=1, max=4096, help="Cases in a request.")] = 64,
-    per_second: Annotated[float | None, typer.Option(help="Requests, at most.")] = None,
+    per_second: Annotated[float | None, typer.Option(min=0.001, help="Requests, at most.")] = None,
     timeout: Annotated[
         str, typer.Option(help="For one answer: 30s, 2m.", metavar="DURATION")
     ] = "30s",

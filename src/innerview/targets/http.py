@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from threading import Event
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from innerview.data.tables import Catalogue
 from innerview.errors import TargetQueryError
-from innerview.targets.live import BlackBox, Histories
+from innerview.targets.live import Abilities, BlackBox, Histories
 from innerview.targets.manifest import Http
 from innerview.web import AgainError, WebError, host_of, is_address, is_bare, is_key, post, repeated
 
@@ -48,7 +48,7 @@ class HttpTarget(BlackBox):
 
     Args:
         service: the address, or all that is to be said of how it is asked.
-        outcomes, parts, settings: as of ``BlackBox``.
+        outcomes, parts, abilities: as of ``BlackBox``.
         name: for reports.
         hosts: that may be asked, as ``host`` or ``host:port``; those of the environment where left
             out.
@@ -67,11 +67,11 @@ class HttpTarget(BlackBox):
         name: str = "http",
         hosts: Collection[str] | None = None,
         key: str | None = None,
-        **settings: Any,
+        **abilities: Unpack[Abilities],
     ) -> None:
         self.service = Http(url=service) if isinstance(service, str) else service
         super().__init__(
-            outcomes, parts, name=name, batch_cases=self.service.batch_cases, **settings
+            outcomes, parts, name=name, batch_cases=self.service.batch_cases, **abilities
         )
         self._key = key or os.environ.get(KEY) or None
         self._refuse_unfit(_allowed() if hosts is None else frozenset(hosts))

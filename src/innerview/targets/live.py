@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +27,19 @@ from innerview.targets.recorded import fingerprint_of, probes, record_answers
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BlackBox", "CallableTarget", "TorchTarget"]
+__all__ = ["Abilities", "BlackBox", "CallableTarget", "TorchTarget"]
 
 Histories = list[list[str]]
 """The ids of the parts of each case, in the order the target takes them."""
+
+
+class Abilities(TypedDict, total=False):
+    """What is to be said of a black box; see ``BlackBox``."""
+
+    max_parts: int
+    order_sensitive: bool
+    deterministic: bool
+    excludes_parts: bool | None
 
 
 class BlackBox(ABC):
@@ -179,7 +188,7 @@ class CallableTarget(BlackBox):
 
     Args:
         scores: takes lists of part ids; gives (N, O) numbers, a column for each outcome.
-        outcomes, parts, settings: as of ``BlackBox``.
+        outcomes, parts, name, batch_cases, abilities: as of ``BlackBox``.
     """
 
     def __init__(
@@ -189,9 +198,10 @@ class CallableTarget(BlackBox):
         parts: Catalogue | Mapping[str, str] | None = None,
         *,
         name: str = "callable",
-        **settings: Any,
+        batch_cases: int = 512,
+        **abilities: Unpack[Abilities],
     ) -> None:
-        super().__init__(outcomes, parts, name=name, **settings)
+        super().__init__(outcomes, parts, name=name, batch_cases=batch_cases, **abilities)
         self._scores = scores
 
     def _answer(self, histories: Histories) -> npt.ArrayLike:
