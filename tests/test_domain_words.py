@@ -49,7 +49,6 @@ ALLOWED: Mapping[str, str] = {
     "before_user": "the same role",
     "\u2402user\u2403": "the same role",
     "the chat template does not keep a system, user and assistant turn": "the same role",
-    "User-Agent": "HTTP",
     "history": "task of the paper, in records and published figures",
     "item_title": "the same",
     "item_attribute": "the same",

@@ -15,11 +15,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from innerview import Explainer
 from innerview.alignment.cases import read_cases
 from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import FORMS, Record, read_records
 from innerview.cli._result import show_comparison, show_overview, show_stability
-from innerview.errors import BundleError, CaseError, RunError
+from innerview.errors import BundleError, CaseError, RunError, SurrogateError
 from innerview.evaluation._tables import FLOORS, METHODS
 from innerview.evaluation.channels import CHANGES
 from innerview.evaluation.results import read_metrics
@@ -36,6 +37,7 @@ from innerview.pipeline import (
     compare,
     evaluate,
     evidence,
+    explain,
     fidelity,
     label,
     report,
@@ -47,9 +49,22 @@ from innerview.pipeline import _target as stage
 from innerview.pipeline._align import TrainingGroups, _drop_stale
 from innerview.pipeline._stage import RunSettings
 from innerview.surrogate.surrogate import Surrogate
-from innerview.targets import Case, Target, load_bundle
+from innerview.targets import (
+    BundleTarget,
+    CallableTarget,
+    Case,
+    HttpTarget,
+    Target,
+    distinct_cases,
+    load_bundle,
+    load_target,
+    ridge_fold_in,
+    save_target,
+)
 from innerview.targets.derived import DerivedTarget
+from innerview.targets.manifest import Static
 from innerview.targets.protocol import FloatArray
+from innerview.testing import serving_target
 from surrogate.tiny import tiny_base
 
 
@@ -174,6 +189,128 @@ def test_a_bundle_of_other_items_is_refused_before_anything_is_removed(
     with pytest.raises(BundleError, match="knows none of the"):
         _start(replace(settings, items=None, target=str(settings.out / "target")))
     assert load_bundle(settings.out / "target").outcomes.ids
+
+
+def _scores_only() -> CallableTarget:
+    titles = {f"i{row}": f"Title {row}" for row in range(12)}
+    weights = np.random.default_rng(0).normal(size=(12, 12))
+
+    def scores(histories: list[list[str]]) -> np.ndarray:
+        return np.stack([weights[[int(i[1:]) for i in own]].sum(axis=0) for own in histories])
+
+    return CallableTarget(scores, titles, name="sums", max_parts=5, order_sensitive=False)
+
+
+def _static(run: Path) -> BundleTarget:
+    """What the target of a run makes of its cases, and no way to make more of it."""
+    model, known = load_bundle(run / "target"), read_cases(run)
+    everybody = [*known.train, *known.valid, *known.test]
+    cases, vectors = distinct_cases(everybody, model.case_vectors(everybody))
+    return BundleTarget(
+        replace(
+            model.contents,
+            spec=Static(),
+            capabilities=replace(model.capabilities, rescoring=False),
+            cases=cases,
+            case_vectors=vectors,
+        )
+    )
+
+
+def _with_surrogate(settings: RunSettings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of a target that was given, with a surrogate that was never trained."""
+    from innerview.surrogate import base as bases
+    from innerview.surrogate import surrogate as surrogates
+
+    for module in (bases, surrogates):
+        monkeypatch.setattr(module, "load_base", lambda *_, **__: tiny_base())
+    _start(settings)
+    label(settings.out, lambda event: None, n_test=4)
+    groups = TrainingGroups(settings.out / "records" / "train" / "records.parquet")
+    made = surrogates.Surrogate(tiny_base(), load_target(settings.out / "target"), lora_rank=4)
+    made.start(groups, features=16)
+    made.save(settings.out / "surrogate", provenance={})
+    return settings.out
+
+
+def test_a_function_goes_all_the_way_with_behavior_alone(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(settings, target=_scores_only())
+    run = _with_surrogate(settings, monkeypatch)
+    records = read_records(run / "records" / "train" / "records.parquet")
+    assert {record.form for record in records} == {"behavior"}
+    said: list[Event] = []
+    train_target(settings, said.append)
+    assert said[-1].text == "unchanged, kept"
+    quick = {"unaligned": False, "distilled": False, "channels": True}
+    metrics = read_metrics(evaluate(run, said.append, **quick))
+    assert {"behavior", "popularity"} <= set(metrics["alignment"])
+    assert not {"intention", "hybrid"} & set(metrics["alignment"])
+    found = read_metrics(fidelity(run, said.append, n_cases=12, n_surrogate=2, shapley_budget=300))
+    assert "similarity" not in found["fidelity"], "there are no vectors to be similar"
+    assert any("has no memory to read claims in" in event.text for event in said)
+    lines = explain(run, said.append, n=2).read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    assert {claim["verdict"] for one in told for claim in one["claims"]} <= {"verified", "refuted"}
+    assert all(set(one["answers"]) == {"behavior"} for one in told)
+    report(run, said.append)
+    page = (run / "report" / "index.html").read_text(encoding="utf-8")
+    assert "The target gives no vectors: its surrogate has the behavior form alone." in page
+    with pytest.raises(SurrogateError, match="one is written from vectors, and the target gives"):
+        Explainer.load(run, claims="surrogate")(told[0]["case_id"])
+
+
+def test_a_static_model_goes_all_the_way_and_says_what_it_cannot(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _start(settings)
+    static = _static(settings.out)
+    settings = replace(settings, target=static, out=tmp_path / "static")
+    run = _with_surrogate(settings, monkeypatch)
+    known = {case.parts for case in static.contents.cases}
+    records = read_records(run / "records" / "train" / "records.parquet")
+    assert {r.form for r in records} == set(FORMS)
+    assert {r.parts[: r.visible] for r in records if r.task == "retrieval"} <= known
+    said: list[Event] = []
+    metrics = read_metrics(evaluate(run, said.append, unaligned=False, distilled=False))
+    assert set(FORMS) <= set(metrics["alignment"]) and "channels" not in metrics
+    lines = explain(run, said.append, n=2).read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    assert all(one["text"].endswith("could not be verified.") for one in told)
+    assert {one["provenance"]["prose"] for one in told} == {"rendered from the claims"}
+    claims = [claim for one in told for claim in one["claims"]]
+    assert {claim["verdict"] for claim in claims} <= {"untestable"}
+    assert {claim["reason"] for claim in claims} <= {"the target cannot score a changed case"}
+    benchmark(run, said.append)
+    assert any("left out: the target cannot score a changed" in event.text for event in said)
+    for measure in (fidelity, stability, write_overview, evidence):
+        with pytest.raises(RunError, match=r"cannot score a changed case; .* target fold-in$"):
+            measure(run, said.append)
+    with pytest.raises(CaseError, match="what a surrogate claims of changed cases cannot be"):
+        Explainer.load(run, claims="surrogate")
+
+    folded = replace(settings, target=BundleTarget(ridge_fold_in(static)), out=tmp_path / "folded")
+    _start(folded)
+    explain(folded.out, said.append, n=2)
+    report(folded.out, said.append)
+    page = (folded.out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "a ridge fold-in stands for a model that scores no changed case" in page
+
+
+def test_a_target_behind_an_address_goes_all_the_way(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = _scores_only()
+    with serving_target(model) as served:
+        remote = HttpTarget(served.url, model.outcomes, max_parts=5, order_sensitive=False)
+        save_target(tmp_path / "remote", remote)
+        settings = replace(settings, target=str(tmp_path / "remote"))
+        run = _with_surrogate(settings, monkeypatch)
+        (line,) = explain(run, lambda event: None, n=1).read_text().splitlines()
+        evidence(run, lambda event: None, heldout_only=True)
+    assert json.loads(line)["claims"]
+    report(run, lambda event: None)  # nobody is asked for it
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@
     │   └── ColumnError      a column is missing or named twice        (KeyError)
     ├── CaseError            a case or outcome the target cannot take  (ValueError)
     ├── BundleError          a target bundle that must not be used     (ValueError)
-    ├── TargetQueryError     the target failed to answer               (RuntimeError)
+    ├── TargetQueryError     the target failed, or may not be asked    (RuntimeError)
     ├── EndpointError        a judge's endpoint unfit, or failed       (RuntimeError)
     ├── RecordError          an alignment record cannot be built       (ValueError)
     ├── SlotMismatchError    vectors and vector slots do not fit       (ValueError)
@@ -81,7 +81,7 @@ class BundleError(InnerviewError, ValueError):
 
 
 class TargetQueryError(InnerviewError, RuntimeError):
-    """The target failed to answer, or answered something that is no score."""
+    """The target failed to answer, answered something that is no score, or may not be asked."""
 
 
 class EndpointError(InnerviewError, RuntimeError):

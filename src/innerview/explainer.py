@@ -29,8 +29,9 @@ from innerview.explanation.style import Style
 from innerview.explanation.verify import Patience, verify_many
 from innerview.files import recover_folder
 from innerview.surrogate.hub import find_folder
-from innerview.targets.load import load_bundle
+from innerview.targets.folder import load_target
 from innerview.targets.protocol import Case, Target
+from innerview.targets.static import approximation_of
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
@@ -100,7 +101,7 @@ class Explainer:
 
     Raises:
         CaseError: a setting is unknown, the style is about an attribute that parts do not have, or
-            the surrogate is to make the claims, and there is none.
+            the surrogate is to make the claims, and there is none, or nothing to check them on.
         DataError: the table of cases cannot be used.
     """
 
@@ -122,6 +123,11 @@ class Explainer:
                 )
         if claims == "surrogate" and surrogate is None:
             raise CaseError("no surrogate is there to make claims; use claims='grounded'")
+        if claims == "surrogate" and not target.capabilities.rescoring:
+            raise CaseError(
+                "what a surrogate claims of changed cases cannot be checked, as the target scores "
+                "none; use claims='grounded'"
+            )
         domain = target.outcomes.domain
         if style.tone == "warm" and not domain.addressed:
             raise CaseError(f"no case of a {domain.name} can be spoken to warmly; use tone='plain'")
@@ -492,12 +498,14 @@ class Explainer:
         """Text of each draft, and how it came to be: written, repaired, or rendered.
 
         First the surrogate writes freely. Where that strays from the claims, it writes once
-        more, now choosing among sentences that state them.
+        more, now choosing among sentences that state them. Where no claim is to be told, it is not
+        asked: whatever it said would stray from none.
         """
         texts: list[tuple[str, str] | None] = [None] * len(drafts)
+        told = [bool(choose(draft.claims, self.style)) for draft in drafts]
         learned = ("surrogate", True), ("surrogate, repaired", False)
         for how, free in learned if self.style == _STYLE else (("surrogate, choosing", False),):
-            left = [i for i, text in enumerate(texts) if text is None]
+            left = [i for i, text in enumerate(texts) if text is None and told[i]]
             if self.surrogate is None or not left:
                 break
             written = self.surrogate.write(
@@ -575,6 +583,8 @@ class Explainer:
             "claims": self.claims,
             "style": asdict(self.style),
         }
+        if (approximation := approximation_of(self.target)) is not None:
+            provenance["approximation"] = approximation
         return Explanation(
             case_id=draft.case.case_id,
             outcome_id=draft.outcome,
@@ -611,11 +621,11 @@ def _own_target(folder: Path) -> Target:
     bundle = folder / "target"
     recover_folder(bundle)
     if bundle.exists():
-        return load_bundle(bundle)
+        return load_target(bundle)
     if (folder / "catalogue.parquet").exists():
         raise RunError(
             f"{folder} holds no target, as that is private; give it the one that its surrogate was "
-            "aligned with: Explainer.load(name, target=load_bundle(FOLDER))"
+            "aligned with: Explainer.load(name, target=load_target(FOLDER))"
         )
     raise RunError(f"{bundle} is missing; make it with: innerview target train --out {folder}")
 

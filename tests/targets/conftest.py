@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from innerview.targets import (
+    BundleTarget,
     Capabilities,
     Case,
     Contents,
     HeldOut,
     TrainingData,
+    distinct_cases,
     save_bundle,
 )
-from innerview.targets.manifest import AlsFoldIn, ItemItem, MeanOfParts
+from innerview.targets.manifest import AlsFoldIn, ItemItem, MeanOfParts, Static
 from innerview.testing import small_catalogue
 
 N_ITEMS, WIDTH = 30, 6
@@ -73,6 +76,21 @@ def item_item_contents() -> Contents:
         parts=catalogue,
         outcome_vectors=np.zeros((N_ITEMS, 0), dtype=np.float32),
         part_vectors=random_vectors(N_ITEMS, N_ITEMS),
+    )
+
+
+def static_contents() -> Contents:
+    """The vectors that ALS has for forty cases, and no way to make others."""
+    als = als_contents()
+    cases = cases_of(als.parts.ids, n=40)
+    kept, vectors = distinct_cases(cases, BundleTarget(als).case_vectors(cases))
+    return replace(
+        als,
+        name="static",
+        spec=Static(),
+        capabilities=able(rescoring=False),
+        cases=kept,
+        case_vectors=vectors,
     )
 
 

@@ -2,190 +2,49 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
-from safetensors.numpy import load, save
 
-from innerview.errors import BundleError
-from innerview.targets import Contents, load_bundle, save_bundle
-from innerview.targets.files import sha256
+import corpus.bundles
+from corpus.bundles import DAMAGES, Kind, promised, write_sound
+from innerview.errors import BundleError, TargetQueryError
+from innerview.targets import Contents, check_bundle, load_bundle, load_target, save_bundle
 
 from .conftest import N_ITEMS, als_contents, cases_of, mean_contents
 
-VECTORS, OUTCOMES, CHECK = "vectors.safetensors", "outcomes.parquet", "check.safetensors"
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_target_is_refused_in_its_line(name: str, tmp_path: Path) -> None:
+    kind, damage = DAMAGES[name]
+    folder = tmp_path / "target"
+    write_sound(kind, folder)
+    damage(folder)
+    with pytest.raises((BundleError, TargetQueryError)) as caught:
+        load_target(folder)
+    said = str(caught.value)
+    assert "\n" not in said
+    line = promised(name).replace("{path}", str(folder))
+    assert said.startswith(line[:-1]) if line.endswith("…") else said == line
+    report = check_bundle(folder)
+    assert not report.ok
+    assert all("\n" not in finding.text for finding in report.findings)
 
 
-def rewrite(folder: Path, name: str, data: bytes) -> None:
-    """Change a file *and* its hash: the content itself must then be refused."""
-    (folder / name).write_bytes(data)
-    record = {"sha256": sha256(data), "size": len(data)}
-    edit(folder, lambda m: m["files"].__setitem__(name, record))
+@pytest.mark.parametrize("kind", ["als", "mean", "item_item", "onnx", "static", "fold_in"])
+def test_what_is_damaged_was_sound(kind: Kind, tmp_path: Path) -> None:
+    write_sound(kind, tmp_path / "target")
+    load_target(tmp_path / "target")
+    assert check_bundle(tmp_path / "target").findings == ()
 
 
-def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest.pop("seal", None)  # as one written by hand: what it says must be refused, not its seal
-    change(manifest)
-    path.write_text(json.dumps(manifest))
-
-
-def tensor(folder: Path, change: Callable[[np.ndarray], np.ndarray], key: str = "outcomes") -> None:
-    tensors = load((folder / VECTORS).read_bytes())
-    tensors[key] = np.ascontiguousarray(change(tensors[key].copy()))
-    rewrite(folder, VECTORS, save(tensors))
-
-
-def frame(folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    buffer = io.BytesIO()
-    change(pl.read_parquet((folder / OUTCOMES).read_bytes())).write_parquet(buffer)
-    rewrite(folder, OUTCOMES, buffer.getvalue())
-
-
-def with_nan(values: np.ndarray) -> np.ndarray:
-    values[3, 1] = np.nan
-    return values
-
-
-def flip_byte(folder: Path) -> None:
-    data = bytearray((folder / VECTORS).read_bytes())
-    data[-5] ^= 1
-    (folder / VECTORS).write_bytes(bytes(data))
-
-
-def link_out(folder: Path) -> None:
-    outside = folder.parent / "outside.safetensors"
-    (folder / VECTORS).rename(outside)
-    (folder / VECTORS).symlink_to(outside)
-
-
-def fifo(folder: Path) -> None:
-    (folder / VECTORS).unlink()
-    os.mkfifo(folder / VECTORS)
-
-
-def shifted(ids: pl.DataFrame) -> pl.DataFrame:
-    return ids.with_columns(pl.col("item_id").gather((pl.int_range(pl.len()) + 1) % pl.len()))
-
-
-def set_at(*path: str, value: object) -> Callable[[Path], None]:
-    def change(manifest: dict[str, Any]) -> None:
-        for step in path[:-1]:
-            manifest = manifest[step]
-        manifest[path[-1]] = value
-
-    return lambda folder: edit(folder, change)
-
-
-HUGE_HEADER = struct.pack("<Q", 2**40) + b"{}"
-LYING_HEADER = struct.pack("<Q", 90) + (
-    b'{"outcomes":{"dtype":"F32","shape":[30,6],"data_offsets":[0,9999999]}}'.ljust(90)
-)
-
-CORRUPTIONS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no manifest": (lambda f: (f / "manifest.json").unlink(), "manifest.json: missing"),
-    "manifest not json": (lambda f: (f / "manifest.json").write_text("{"), "manifest.json: "),
-    "deep json": (lambda f: (f / "manifest.json").write_text("[" * 99999), "manifest.json: "),
-    "unknown version": (set_at("version", value=2), "manifest.json: version"),
-    "unknown field": (set_at("run", value="rm"), "manifest.json: run"),
-    "unknown encoder": (set_at("encoder", value={"kind": "pickle"}), "manifest.json: encoder"),
-    "file outside": (set_at("files", "../x.parquet", value={}), "manifest.json: files"),
-    "absolute file": (set_at("files", "/etc/passwd", value={}), "manifest.json: files"),
-    "pickle file": (set_at("files", "model.pkl", value={}), "manifest.json: files"),
-    "file missing": (lambda f: (f / VECTORS).unlink(), "vectors.safetensors: missing"),
-    "file flipped": (flip_byte, "vectors.safetensors: SHA-256"),
-    "file cut": (
-        lambda f: (f / OUTCOMES).write_bytes((f / OUTCOMES).read_bytes()[:50]),
-        "outcomes.parquet: 50 bytes",
-    ),
-    "file not listed": (
-        lambda f: edit(f, lambda m: m["files"].pop(OUTCOMES)),
-        "outcomes.parquet is not listed",
-    ),
-    "symbolic link": (link_out, "vectors.safetensors: cannot be read"),
-    "pipe": (fifo, "vectors.safetensors: not a plain file"),
-    "huge header": (lambda f: rewrite(f, VECTORS, HUGE_HEADER), "vectors.safetensors: header"),
-    "lying header": (lambda f: rewrite(f, VECTORS, LYING_HEADER), "vectors.safetensors: "),
-    "empty vectors": (lambda f: rewrite(f, VECTORS, b""), "vectors.safetensors: header"),
-    "nan": (lambda f: tensor(f, with_nan), "'outcomes' has NaN or infinity in row 3"),
-    "infinite": (
-        lambda f: tensor(f, lambda v: np.full_like(v, np.inf)),
-        "NaN or infinity in row 0",
-    ),
-    "wrong width": (lambda f: tensor(f, lambda v: v[:, :5]), r"'outcomes' is \(30, 5\)"),
-    "row missing": (lambda f: tensor(f, lambda v: v[1:]), r"'outcomes' is \(29, 6\)"),
-    "wrong type": (lambda f: tensor(f, lambda v: v.astype(np.float64)), "'outcomes' is float64"),
-    "one axis": (lambda f: tensor(f, np.ravel), r"'outcomes' is float32 \(180,\)"),
-    "extra tensor": (
-        lambda f: rewrite(f, VECTORS, save({"evil": np.zeros((1, 1), dtype=np.float32)})),
-        r"vectors.safetensors: tensors \['evil'\]",
-    ),
-    "not parquet": (lambda f: rewrite(f, OUTCOMES, b"PAR1 nothing PAR1"), "outcomes.parquet: "),
-    "id twice": (
-        lambda f: frame(f, lambda t: t.with_columns(item_id=pl.lit("i7"))),
-        "outcomes.parquet: id 'i7' is named twice",
-    ),
-    "ids are numbers": (
-        lambda f: frame(f, lambda t: t.with_columns(item_id=pl.int_range(pl.len()))),
-        "outcomes.parquet: columns item_id and title",
-    ),
-    "no title": (
-        lambda f: frame(f, lambda t: t.with_columns(title=pl.lit(None, dtype=pl.String))),
-        "outcomes.parquet: an id or a title is missing",
-    ),
-    "ids too few": (lambda f: frame(f, lambda t: t[1:]), "outcomes.parquet: 29 rows"),
-    "ids shifted": (lambda f: frame(f, shifted), "check.safetensors: tensor 'scores'"),
-    "ids reversed": (
-        lambda f: frame(f, lambda t: t.with_columns(pl.col("item_id").reverse())),
-        "check.safetensors: tensor 'scores'",
-    ),
-    "other vectors": (lambda f: tensor(f, lambda v: v[:, ::-1] * 2), "check.safetensors: "),
-    "other alpha": (set_at("encoder", "alpha", value=4.0), "check.safetensors: "),
-    "alpha not a number": (set_at("encoder", "alpha", value=None), "manifest.json: encoder"),
-    "record missing": (lambda f: edit(f, lambda m: m["files"].pop(CHECK)), "check.safetensors: "),
-    "record too short": (
-        lambda f: edit(f, lambda m: m["check_cases"].pop()),
-        "check.safetensors: tensor 'scores'",
-    ),
-    "record of strangers": (
-        lambda f: edit(f, lambda m: m["check_cases"][0]["parts"].append("nobody")),
-        "check_cases cannot be replayed: unknown id 'nobody'",
-    ),
-    "order claimed": (
-        set_at("capabilities", "order_sensitive", value=True),
-        "encoder 'als_fold_in' is not order-sensitive",
-    ),
-    "no parts allowed": (set_at("capabilities", "max_parts", value=0), "max_parts is 0"),
-    "encoder missing": (
-        set_at("encoder", value={"kind": "onnx", "session_length": 5}),
-        "encoder.onnx: missing",
-    ),
-    "encoder no onnx": (
-        lambda f: (
-            set_at("encoder", value={"kind": "onnx", "session_length": 5})(f),
-            rewrite(f, "encoder.onnx", b"\x80\x04pickle"),
-        ),
-        "encoder.onnx: onnxruntime refuses it",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CORRUPTIONS)
-def test_corrupted_bundle_is_refused_in_one_line(name: str, als_folder: Path) -> None:
-    corrupt, message = CORRUPTIONS[name]
-    corrupt(als_folder)
-    with pytest.raises(BundleError, match=message) as caught:
-        load_bundle(als_folder)
-    assert "\n" not in str(caught.value)
+def test_the_corpus_keeps_a_line_for_each_damage() -> None:
+    kept = Path(corpus.bundles.__file__).with_name("bundle_outcomes.json")
+    assert list(json.loads(kept.read_text(encoding="utf-8"))) == list(DAMAGES)
+    assert len(DAMAGES) >= 60
 
 
 def test_every_single_byte_flip_is_refused(als_folder: Path) -> None:

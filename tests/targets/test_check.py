@@ -97,7 +97,7 @@ def test_unreadable_bundle_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_shifted_bundle_that_load_refuses_is_still_diagnosed(als_folder: Path) -> None:
-    from .test_bundle import frame, shifted
+    from corpus.bundles import frame, shifted
 
     frame(als_folder, shifted)
     assert "ids look shifted by 1" in check_bundle(als_folder).findings[0].text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,10 +12,30 @@ import pytest
 import torch
 
 from innerview.errors import BundleError, CaseError
-from innerview.targets import BundleTarget, Case, Contents, Target, load_bundle, save_bundle
+from innerview.targets import (
+    BundleTarget,
+    CallableTarget,
+    Case,
+    Contents,
+    HttpTarget,
+    Target,
+    TorchTarget,
+    load_bundle,
+    load_target,
+    ridge_fold_in,
+    save_bundle,
+    save_target,
+)
 from innerview.targets.manifest import OnnxEncoder
 from innerview.targets.onnx_export import export_encoder
-from innerview.testing import ScriptedTarget, TargetContract, small_catalogue
+from innerview.testing import (
+    Reply,
+    ScriptedTarget,
+    TargetContract,
+    answers_of,
+    serving,
+    small_catalogue,
+)
 
 from .conftest import (
     able,
@@ -23,7 +44,10 @@ from .conftest import (
     item_item_contents,
     mean_contents,
     random_vectors,
+    static_contents,
 )
+from .test_live import TITLES, scores, target_of
+from .test_live import Recency as LiveRecency
 
 LENGTH = 5
 
@@ -63,7 +87,7 @@ class BundleContract(TargetContract):
     def _folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path / "target"
         contents = self.contents()
-        save_bundle(self.folder, contents, check_cases=cases_of(contents.parts.ids))
+        save_bundle(self.folder, contents, check_cases=self.make_cases(BundleTarget(contents)))
 
     def contents(self) -> Contents:
         raise NotImplementedError
@@ -88,6 +112,95 @@ class TestMeanBundle(BundleContract):
 class TestItemItemBundle(BundleContract):
     def contents(self) -> Contents:
         return item_item_contents()
+
+
+class TestStaticBundle(BundleContract):
+    def contents(self) -> Contents:
+        return static_contents()
+
+
+class TestFoldIn(BundleContract):
+    def contents(self) -> Contents:
+        return ridge_fold_in(BundleTarget(static_contents()))
+
+
+class TestCallable(TargetContract):
+    def make_target(self) -> Target:
+        return target_of()
+
+    def make_cases(self, target: Target) -> list[Case]:
+        return cases_of(target.parts.ids)
+
+    def make_target_that_answers_nan(self) -> Target:
+        return target_of(lambda own: scores(own) * np.nan)
+
+
+class TestCallableClassifier(TargetContract):
+    """Parts are words, and classes are what is scored."""
+
+    def make_target(self) -> Target:
+        def classes(texts: list[list[str]]) -> np.ndarray:
+            return np.array([[len(own), own.index(own[-1])] for own in texts], dtype=np.float64)
+
+        words = small_catalogue(9, prefix="w", noun="word")
+        return CallableTarget(classes, {"long": "Long", "late": "Late"}, words)
+
+    def make_cases(self, target: Target) -> list[Case]:
+        return cases_of(target.parts.ids, most=4)
+
+
+class TestRecordedCallable(TestCallable):
+    """The same, found by its folder."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path / "live"
+        save_target(self.folder, target_of())
+
+    def make_target(self) -> Target:
+        return load_target(self.folder)
+
+
+class TestTorchModule(TargetContract):
+    def make_target(self, scale: float = 1.0) -> Target:
+        vectors = random_vectors(30)
+        module = LiveRecency(vectors * scale).eval()
+        return TorchTarget(module, TITLES, vectors, session_length=5, name="recency")
+
+    def make_cases(self, target: Target) -> list[Case]:
+        return cases_of(target.parts.ids)
+
+    def make_target_that_answers_nan(self) -> Target:
+        return self.make_target(np.nan)
+
+
+class TestHttp(TargetContract):
+    @pytest.fixture(autouse=True)
+    def _served(self) -> Iterator[None]:
+        def answer(body: dict[str, object], n: int) -> Reply:
+            return answers_of(self.model)(body, n)
+
+        self.model: Target = target_of()
+        with serving(answer) as served:
+            self.url = served.url
+            yield
+
+    def make_target(self) -> Target:
+        settings = {"max_parts": 5, "order_sensitive": False}
+        return HttpTarget(self.url, self.model.outcomes, name="sums", **settings)
+
+    def make_cases(self, target: Target) -> list[Case]:
+        return cases_of(target.parts.ids)
+
+    def make_target_that_answers_nan(self) -> Target:
+        made = self.make_target()
+        self.model = _Untrue(random_vectors(30, 30), max_parts=5)
+        return made
+
+
+class _Untrue(ScriptedTarget):
+    def score(self, cases):  # type: ignore[no-untyped-def]
+        return super().score(cases) * np.nan
 
 
 class TestOnnxBundle(BundleContract):
@@ -161,6 +274,44 @@ class Forgetful(ScriptedTarget):
         return scores
 
 
+class Untyped(ScriptedTarget):
+    """Breaks the contract: answers in double."""
+
+    def score(self, cases):  # type: ignore[no-untyped-def]
+        return super().score(cases).astype(np.float64)
+
+
+class Remembering(ScriptedTarget):
+    """Breaks the contract: what it answers is its own, and can be spoiled."""
+
+    def score(self, cases):  # type: ignore[no-untyped-def]
+        self.kept = getattr(self, "kept", {})
+        key = tuple(case.parts for case in cases)
+        return self.kept.setdefault(key, super().score(cases))
+
+
+class Padding(ScriptedTarget):
+    """Breaks the contract: who is in a batch leaks into the scores."""
+
+    def score(self, cases):  # type: ignore[no-untyped-def]
+        return super().score(cases) + np.float32(len(cases))
+
+
+class Talkative(ScriptedTarget):
+    """Breaks the contract: has vectors that it says it does not have."""
+
+    def _need_vectors(self) -> None:
+        pass
+
+
+class Credulous(ScriptedTarget):
+    """Breaks the contract: takes what it has never heard of."""
+
+    def score(self, cases):  # type: ignore[no-untyped-def]
+        known = [case.keep(self.parts.ids) for case in cases]
+        return super().score([case if case.parts else Case("", ("i0",)) for case in known])
+
+
 class TestContractItself:
     """A contract that nothing can fail is worth nothing."""
 
@@ -170,6 +321,26 @@ class TestContractItself:
             (
                 lambda: Forgetful(random_vectors(4, 4)),
                 "test_every_case_scored_is_one_query",
+            ),
+            (
+                lambda: Untyped(random_vectors(4, 4)),
+                "test_scores_have_one_row_per_case_and_one_column_per_outcome",
+            ),
+            (lambda: Remembering(random_vectors(4, 4)), "test_same_case_scores_the_same"),
+            (lambda: Padding(random_vectors(4, 4)), "test_batching_changes_nothing"),
+            (
+                lambda: Talkative(random_vectors(4, 4), vectors=False),
+                "test_vectors_are_there_only_where_declared",
+            ),
+            (lambda: Credulous(random_vectors(4, 4)), "test_unknown_part_is_refused"),
+            (lambda: Credulous(random_vectors(4, 4)), "test_case_without_parts_is_refused"),
+            (
+                lambda: _lying(ScriptedTarget(random_vectors(4, 4)), rescoring=False),
+                "test_a_changed_case_is_scored_only_where_declared",
+            ),
+            (
+                lambda: _lying(ScriptedTarget(random_vectors(4, 3))),
+                "test_ids_are_strings_with_titles",
             ),
             (
                 lambda: _lying(ScriptedTarget(random_vectors(4, 4), noise=1.0)),
@@ -188,7 +359,16 @@ class TestContractItself:
         with pytest.raises(AssertionError):
             getattr(contract, broken)()
 
+    def test_a_target_that_answers_nan_fails(self) -> None:
+        contract = TargetContract()
+        contract.make_cases = lambda target: cases_of(target.parts.ids, most=3)  # type: ignore
+        contract.make_target_that_answers_nan = (  # type: ignore[method-assign]
+            lambda: _Untrue(random_vectors(4, 4))
+        )
+        with pytest.raises(AssertionError, match="NaN passes for an answer"):
+            contract.test_nan_is_never_an_answer()
 
-def _lying(target: ScriptedTarget) -> ScriptedTarget:
-    target._capabilities = able(max_parts=16)
+
+def _lying(target: ScriptedTarget, **changes: object) -> ScriptedTarget:
+    target._capabilities = able(max_parts=16, **changes)
     return target

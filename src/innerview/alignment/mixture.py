@@ -33,6 +33,7 @@ __all__ = [
     "outcome_records",
     "outcome_test_records",
     "prefix_case",
+    "settings_for",
     "test_records",
     "windows",
 ]
@@ -82,6 +83,18 @@ class MixtureSettings:
     """Share of outcomes that no training record names or answers with, so that it can be seen
     what the surrogate makes of outcomes that it has never met."""
     seed: int = 0
+
+
+def settings_for(target: Target, settings: MixtureSettings) -> MixtureSettings:
+    """The same, as far as a target can answer: without vectors, behavior alone is asked; where no
+    changed case can be scored, cases are asked about whole, once each."""
+    forms = FORMS if target.capabilities.vectors else FORMS[:1]
+    shares = {form: share for form, share in settings.form_shares.items() if form in forms}
+    settings = replace(settings, form_shares=shares)
+    if target.capabilities.rescoring:
+        return settings
+    # Without held-out outcomes, too: a case that lacks one would be another case.
+    return replace(settings, windows_per_case=1, prefixes=0, heldout_outcome_frac=0.0)
 
 
 def heldout_outcomes(target: Target, settings: MixtureSettings) -> frozenset[str]:

@@ -76,7 +76,7 @@ KCore = Annotated[
     int, typer.Option(min=1, help="Keep users and items with at least this many events.")
 ]
 TargetName = Annotated[
-    str, typer.Option(help="als, sasrec, or the folder of a target bundle.", metavar="TARGET")
+    str, typer.Option(help="als, sasrec, or the folder of a target.", metavar="TARGET")
 ]
 Base = Annotated[str, typer.Option(help="Base language model: the default, a folder, or a hub id.")]
 Budget = Annotated[

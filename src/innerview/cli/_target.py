@@ -1,4 +1,4 @@
-"""``innerview target``: make a target bundle, or check one."""
+"""``innerview target``: make a target's folder, or check one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RIVALS = {"target": "the target", "popularity": "popularity", "item_knn": "item
 
 @app.callback()
 def target() -> None:
-    """Make a target bundle, or check one."""
+    """Make a target's folder, or check one."""
 
 
 @app.command()
@@ -76,12 +76,14 @@ def train(
 
 @app.command()
 def check(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of the target.")],
     as_json: opt.AsJson = False,
 ) -> None:
-    """Is this bundle whole, does it answer as recorded, is it worth explaining?
+    """Is it whole, does it keep the contract, is it worth explaining?
 
-    Errors end with exit code 2; warnings do not.
+    The folder is read, the recorded answers are asked for again, and the rules are tried that
+    every target must keep (innerview.testing.TargetContract). Errors end with exit code 2;
+    warnings do not.
     """
     from innerview.targets import check_bundle
 
@@ -92,6 +94,82 @@ def check(
         _show_report(bundle, report)
     if not report.ok:
         raise typer.Exit(DAMAGED)
+
+
+@app.command()
+def record(
+    url: Annotated[str, typer.Argument(help="Where the target answers.", metavar="URL")],
+    *,
+    items: Annotated[Path, typer.Option(help="Table of what it scores: item_id, title, …")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    name: Annotated[str, typer.Option(help="For reports.")] = "http",
+    noun: opt.Noun = "item",
+    title_col: opt.TitleCol = "title",
+    max_parts: Annotated[int, typer.Option(min=1, help="Parts of a case that it looks at.")] = 50,
+    order_free: Annotated[
+        bool, typer.Option("--order-free", help="The order of the parts moves no score.")
+    ] = False,
+    repeats: Annotated[
+        bool, typer.Option("--repeats", help="A part of the case may be an answer.")
+    ] = False,
+    batch_cases: Annotated[int, typer.Option(min=1, max=4096, help="Cases in a request.")] = 64,
+    per_second: Annotated[float | None, typer.Option(min=0.001, help="Requests, at most.")] = None,
+    timeout: Annotated[
+        str, typer.Option(help="For one answer: 30s, 2m.", metavar="DURATION")
+    ] = "30s",
+) -> None:
+    """Make a folder of a target behind an address.
+
+    It is asked some cases, and the answers are kept: another model in its place is noticed. A key
+    is taken from INNERVIEW_TARGET_KEY. A host that is not this machine must be named in
+    INNERVIEW_TARGET_HOSTS, here and wherever the folder is used.
+    """
+    from innerview.data import read_catalogue
+    from innerview.targets import Http, HttpTarget, save_target
+
+    service = Http(
+        url=url, batch_cases=batch_cases, per_second=per_second, timeout_s=opt.seconds(timeout)
+    )
+    catalogue, notes = read_catalogue(items, title_col=title_col, noun=noun)
+    for note in notes:
+        typer.echo(note, err=True)
+    target = HttpTarget(
+        service,
+        catalogue,
+        name=name,
+        max_parts=max_parts,
+        order_sensitive=not order_free,
+        excludes_parts=not repeats,
+    )
+    save_target(out, target)
+    typer.echo(str(out))
+
+
+@app.command(name="fold-in")
+def fold_in(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a static bundle.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    n_cases: Annotated[
+        int, typer.Option(min=2, help="Cases that the agreement is measured on.")
+    ] = 500,
+    seed: opt.Seed = 0,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Stand a fold-in in for a static model.
+
+    It can score changed cases. It is an approximation and says so: how far it agrees with the
+    model is measured, and kept with it.
+    """
+    from innerview.targets import load_bundle, ridge_fold_in, save_bundle
+    from innerview.targets.static import approximation_of, known_cases
+
+    static = load_bundle(bundle)
+    made = ridge_fold_in(static, n_cases=n_cases, seed=seed)
+    target = save_bundle(out, made, check_cases=known_cases(static)[:64])
+    if as_json:
+        typer.echo(json.dumps({"bundle": str(out), "encoder": made.spec.model_dump()}))
+    else:
+        typer.echo(f"{approximation_of(target)}\n{out}")
 
 
 def _show_report(bundle: Path, report: CheckReport) -> None:
@@ -113,9 +191,9 @@ def _show_report(bundle: Path, report: CheckReport) -> None:
 
 
 def _show_trained(bundle: Path, *, as_json: bool) -> None:
-    from innerview.targets import load_bundle
+    from innerview.targets import load_target
 
-    manifest = load_bundle(bundle).manifest
+    manifest = load_target(bundle).manifest
     training: Mapping[str, Any] = manifest.training if manifest else {}
     if as_json:
         typer.echo(json.dumps({"bundle": str(bundle), "training": dict(training)}))

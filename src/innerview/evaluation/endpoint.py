@@ -1,24 +1,27 @@
-"""A language model behind an OpenAI-compatible endpoint: one request, and all that may befall it.
+"""A language model behind an OpenAI-compatible endpoint: one question, and what is answered.
 
-Knows messages and the JSON schema of an answer, and nothing of what they are about. The standard
-library does the HTTP: one kind of request to one address needs no more, and nothing on the way may
-follow a redirect with the key.
+Knows messages and the JSON schema of an answer, and nothing of what they are about.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from threading import Event
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from innerview.errors import EndpointError
+from innerview.web import (
+    AgainError,
+    WebError,
+    host_of,
+    is_address,
+    is_bare,
+    is_key,
+    post,
+    repeated,
+)
 
 __all__ = ["API_KEY", "SETTINGS", "Connection", "Endpoint", "Message"]
 
@@ -29,8 +32,6 @@ SETTINGS: Mapping[str, Any] = {"temperature": 0, "max_tokens": 400}
 """Of every request; an answer, which is a short sentence and a word, takes far fewer tokens."""
 
 _MOST_BYTES = 2**20
-_LONGEST_PAUSE_S = 60.0
-_AGAIN = frozenset({408, 409, 425, 429})
 _REFUSED = frozenset({400, 422})
 
 Message = Mapping[str, str]
@@ -63,22 +64,16 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         # What is refused is not shown: it may hold a password.
-        try:
-            parts = urlsplit(self.url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-            usable &= parts.port is None or parts.port > 0
-        except ValueError:
-            usable = False
-        if not usable or not _visible(self.url):
+        if not is_address(self.url):
             raise EndpointError(
                 "the endpoint is no address of the web; write http://HOST/v1 or https://HOST/v1"
             )
-        if "@" in parts.netloc or parts.query or parts.fragment:
+        if not is_bare(self.url):
             raise EndpointError(
                 "the endpoint's address holds more than host and path; "
                 f"write http://HOST/v1, and put a key into the environment variable {API_KEY}"
             )
-        if self.key is not None and not (self.key and _visible(self.key)):
+        if self.key is not None and not is_key(self.key):
             raise EndpointError(
                 f"the key in {API_KEY} is empty or holds a character that no key has; set it again"
             )
@@ -86,11 +81,7 @@ class Endpoint:
     @property
     def host(self) -> str:
         """Name and port."""
-        return urlsplit(self.url).netloc
-
-
-def _visible(text: str) -> bool:
-    return text.isascii() and text.isprintable() and " " not in text
+        return host_of(self.url)
 
 
 class Connection:
@@ -105,7 +96,6 @@ class Connection:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint, self.stopped = endpoint, Event()
-        self._opener = build_opener(_Staying)
         self._formless = False
         """Whether the endpoint has turned out not to know ``response_format``."""
 
@@ -119,20 +109,20 @@ class Connection:
         Raises:
             EndpointError: the server refuses, or fails again and again.
         """
-        pause_s, sent = self.endpoint.pause_s, 0
-        while True:
-            sent += 1
-            try:
-                said, refused = self._held(messages, schema)
-                return said, sent + refused
-            except _AgainError as again:
-                wait_s = min(max(pause_s, again.after_s), _LONGEST_PAUSE_S)
-                if sent >= self.endpoint.tries or self.stopped.wait(wait_s):
-                    raise EndpointError(
-                        f"{self.endpoint.host}: {again}, {sent} times in a row; what was answered "
-                        "is kept: the same command goes on"
-                    ) from None
-                pause_s *= 2
+        own = self.endpoint
+        try:
+            (said, refused), sent = repeated(
+                lambda: self._held(messages, schema),
+                tries=own.tries,
+                pause_s=own.pause_s,
+                stopped=self.stopped,
+            )
+        except AgainError as again:
+            raise EndpointError(
+                f"{own.host}: {again}, {again.sent} times in a row; what was answered "
+                "is kept: the same command goes on"
+            ) from None
+        return said, sent + refused
 
     def _held(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> tuple[str, bool]:
         """What is said, held to the schema by the server or else by the words of the messages
@@ -153,66 +143,25 @@ class Connection:
         """One request.
 
         Raises:
-            _AgainError: it may go better next time.
+            AgainError: it may go better next time.
             EndpointError: it will not.
         """
-        request = Request(  # noqa: S310 (the scheme was checked)
-            self.endpoint.url.rstrip("/") + "/chat/completions",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json", "User-Agent": "innerview"},
-        )
-        if self.endpoint.key is not None:
-            request.add_unredirected_header("Authorization", f"Bearer {self.endpoint.key}")
+        own = self.endpoint
         try:
-            with self._opener.open(request, timeout=self.endpoint.timeout_s) as response:
-                return _content(response.read(_MOST_BYTES))
-        except HTTPError as error:
-            with error:
-                raise self._failure(error) from None
-        except (OSError, HTTPException) as error:
-            reason = str(getattr(error, "reason", error)) or type(error).__name__
-            raise _AgainError(f"no answer ({reason})") from None
-
-    def _failure(self, error: HTTPError) -> EndpointError | _AgainError:
-        """What a status other than success comes to."""
-        if error.code in _AGAIN or error.code >= 500:
-            return _AgainError(f"status {error.code}", _seconds(error.headers.get("Retry-After")))
-        if error.code < 400:
-            where = _plain(urlsplit(error.headers.get("Location") or "").netloc)
-            problem = f"sends requests elsewhere ({where or 'the same host'}), and nothing follows"
-            advice = "give the address that answers"
-        else:
-            problem = f"status {error.code}{self._words(error)}"
+            data = post(
+                own.url.rstrip("/") + "/chat/completions",
+                body,
+                key=own.key,
+                timeout_s=own.timeout_s,
+                most_bytes=_MOST_BYTES,
+            )
+        except WebError as error:
             advice = f"check --endpoint, --model and {API_KEY}"
-        kind = _RefusedError if error.code in _REFUSED else EndpointError
-        return kind(f"{self.endpoint.host}: {problem}; {advice}")
-
-    def _words(self, error: HTTPError) -> str:
-        """The server's own, on one line, and without the key should it repeat it."""
-        try:
-            text = error.read(_MOST_BYTES).decode(errors="replace")
-        except (OSError, HTTPException):
-            return ""
-        with suppress(ValueError, TypeError, KeyError, RecursionError):
-            text = str(json.loads(text)["error"]["message"])
-        if self.endpoint.key:
-            text = text.replace(self.endpoint.key, "…")
-        return f" ({_plain(text)})" if text.strip() else ""
-
-
-class _Staying(HTTPRedirectHandler):
-    """Follows no redirect: a key is for the host that it was given for."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """None: the redirect is an error like any other."""
-
-
-class _AgainError(Exception):
-    """A request that failed in passing."""
-
-    def __init__(self, what: str, after_s: float = 0.0) -> None:
-        super().__init__(what)
-        self.after_s = after_s
+            if error.is_moved:
+                advice = "give the address that answers"
+            kind = _RefusedError if error.status in _REFUSED else EndpointError
+            raise kind(f"{own.host}: {error}; {advice}") from None
+        return _content(data)
 
 
 class _RefusedError(EndpointError):
@@ -224,14 +173,5 @@ def _content(data: bytes) -> str:
     try:
         content = json.loads(data)["choices"][0]["message"].get("content")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        raise _AgainError("an answer that is no chat completion") from None
+        raise AgainError("an answer that is no chat completion") from None
     return content if isinstance(content, str) else ""
-
-
-def _seconds(told: str | None) -> float:
-    return float(told) if told and told.isascii() and told.isdigit() else 0.0
-
-
-def _plain(text: str) -> str:
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= 200 else text[:199] + "…"

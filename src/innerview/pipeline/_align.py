@@ -20,6 +20,7 @@ from innerview.alignment.mixture import (
     heldout_outcomes,
     outcome_records,
     outcome_test_records,
+    settings_for,
     test_records,
 )
 from innerview.alignment.prose import prose_records
@@ -34,8 +35,9 @@ from innerview.files import (
     seal,
     write_whole,
 )
+from innerview.pipeline._measured import limits_of
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
-from innerview.targets import load_bundle
+from innerview.targets import load_target
 
 if TYPE_CHECKING:
     from innerview.surrogate.train import TrainSettings
@@ -47,12 +49,10 @@ def label(
     run: Path, say: Say, *, mixture: MixtureSettings | None = None, n_test: int = 400, seed: int = 0
 ) -> Path:
     """Ask the target for every label and write the records: training, valid, test."""
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     cases = read_cases(run)
     forms = FORMS if target.capabilities.vectors else FORMS[:1]
-    mixture = mixture or MixtureSettings(seed=seed)
-    shares = {form: share for form, share in mixture.form_shares.items() if form in forms}
-    mixture = replace(mixture, form_shares=shares)
+    mixture = settings_for(target, mixture or MixtureSettings(seed=seed))
     labels = LabelSettings(n_interest=max(mixture.interest_pairs.values()), seed=seed)
     made_from = digest(
         [target.fingerprint, asdict(mixture), asdict(labels), n_test, digest(cases.train), 7]
@@ -64,6 +64,8 @@ def label(
     began = target.queries.used
     drawn = np.random.default_rng(seed).permutation(len(cases.train))[: mixture.max_cases]
     shuffled = [cases.train[i] for i in drawn]
+    for limit in limits_of(target):
+        say(Event("labels", limit))
     say(Event("labels", f"asking the target about {len(shuffled):,} cases"))
     groups = case_records(target, shuffled, mixture, labels)
     groups += outcome_records(target, mixture)
@@ -142,7 +144,7 @@ def align(
     from innerview.surrogate.surrogate import Surrogate
     from innerview.surrogate.train import Progress, TrainSettings
 
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     records_from = json.loads((run / "records" / "stage.json").read_text(encoding="utf-8"))
     settings = replace(
         settings or TrainSettings(), max_seconds=max_seconds, max_steps=max_steps, seed=seed

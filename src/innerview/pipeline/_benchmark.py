@@ -12,7 +12,7 @@ from innerview.pipeline._overview import write_overview
 from innerview.pipeline._report import report
 from innerview.pipeline._stability import stability
 from innerview.pipeline._stage import Event, Say
-from innerview.targets import load_bundle
+from innerview.targets import load_target
 
 __all__ = ["benchmark"]
 
@@ -51,7 +51,7 @@ def benchmark(
         evaluate(run, say, seed=seed)
     else:
         say(Event("evaluate", "left out: there is no surrogate"))
-    if load_bundle(run / "target").capabilities.rescoring:
+    if load_target(run / "target").capabilities.rescoring:
         try:
             fidelity(run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed)
         except RunError:

@@ -14,7 +14,7 @@ from innerview.evaluation.versions import Versions, compare_targets
 from innerview.explanation.render import receipt
 from innerview.files import write_whole
 from innerview.pipeline._stage import Event, Say
-from innerview.targets import Target, load_bundle
+from innerview.targets import Target, load_target
 
 __all__ = ["compare"]
 
@@ -35,7 +35,7 @@ def compare(before: Path, after: Path, say: Say, *, n_cases: int = 1600, seed: i
         RunError: there is no case that both know, or one of them cannot rescore.
     """
     began = time.monotonic()
-    old, new = (load_bundle(run / "target") for run in (before, after))
+    old, new = (load_target(run / "target") for run in (before, after))
     known = read_cases(before)
     cases = [*known.test, *known.valid, *known.train]
     say(Event("compare", f"replaying the reasons of {min(n_cases, len(cases)):,} cases"))

@@ -36,7 +36,7 @@ from innerview.evaluation.results import (
 from innerview.pipeline._align import TrainingGroups
 from innerview.pipeline._kept import Kept
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
-from innerview.targets import Case, Target, load_bundle
+from innerview.targets import Case, Target, load_target
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
@@ -87,7 +87,7 @@ def evaluate(
     """
     from innerview.surrogate.surrogate import Surrogate
 
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
     asked = {"unaligned": unaligned, "distilled": distilled, "channels": channels}
     whose = [target.fingerprint, surrogate.fingerprint, seed, _VERSION]

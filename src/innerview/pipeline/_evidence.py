@@ -10,9 +10,9 @@ from innerview.alignment.cases import read_cases
 from innerview.errors import RunError
 from innerview.explanation._ask import first_outcomes
 from innerview.explanation.evidence import Evidence, measure_many
+from innerview.pipeline._measured import rescoring_target
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
-from innerview.targets import load_bundle
 
 __all__ = ["evidence"]
 
@@ -30,9 +30,10 @@ def evidence(run: Path, say: Say, *, heldout_only: bool = False) -> Path:
         heldout_only: leave out the cases that a surrogate is aligned on.
 
     Raises:
-        RunError: the run has no cases, a line of the file is damaged, or there is no room.
+        RunError: the target cannot rescore, the run has no cases, a line of the file is damaged,
+            or there is no room.
     """
-    target = load_bundle(run / "target")
+    target = rescoring_target(run)
     known = read_cases(run)
     every = known.test if heldout_only else (*known.test, *known.valid, *known.train)
     cases = [case.last(target.capabilities.max_parts) for case in every]

@@ -23,7 +23,7 @@ from innerview.files import BLANK_SEAL, recover_folder, room_for, seal, whole_fo
 from innerview.pipeline._stage import Event, Say
 from innerview.surrogate.hub import name_on_hub
 from innerview.surrogate.manifest import fingerprint_of, read_manifest
-from innerview.targets import BundleTarget, Case, load_bundle
+from innerview.targets import BundleTarget, Case, RecordedTarget, load_target
 from innerview.targets.export import record_answers
 from innerview.targets.files import sha256
 from innerview.targets.manifest import FileName, FileRecord
@@ -62,7 +62,7 @@ def export(
     """
     if out.exists():
         raise RunError(f"{out} exists already; remove it, or choose another folder with --out")
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     surrogate = run / "surrogate"
     recover_folder(surrogate)
     if not (surrogate / "manifest.json").exists():
@@ -86,6 +86,11 @@ def export(
     )
     if private_target:
         files["catalogue.parquet"] = _catalogue(target)
+    elif isinstance(target, RecordedTarget):
+        raise RunError(
+            f"{run / 'target'}: the target is not in its folder, which only says where it lives; "
+            "publish the surrogate alone, with --private-target"
+        )
     else:
         bundle = _bundle_files(run / "target", target, with_cases=with_cases)
         files |= {f"target/{n}": data for n, data in bundle.items()}
@@ -125,7 +130,7 @@ def _measured(run: Path, target: str, surrogate: str, say: Say) -> dict[str, dic
     return found
 
 
-def _about_target(target: BundleTarget) -> dict[str, str]:
+def _about_target(target: BundleTarget | RecordedTarget) -> dict[str, str]:
     manifest = target.manifest
     assert manifest is not None
     parts = "" if target.parts is target.outcomes else f", {len(target.parts):,} parts"
@@ -197,7 +202,7 @@ def _made_up(target: BundleTarget) -> list[Case]:
     ]
 
 
-def _catalogue(target: BundleTarget) -> bytes:
+def _catalogue(target: BundleTarget | RecordedTarget) -> bytes:
     buffer = io.BytesIO()
     target.outcomes.to_frame().write_parquet(buffer, compression="zstd", statistics=False)
     return buffer.getvalue()

@@ -33,7 +33,7 @@ from innerview.explanation._ask import Question, ask
 from innerview.files import write_whole
 from innerview.pipeline._measured import read_explanations
 from innerview.pipeline._stage import Event, Say
-from innerview.targets import Target, load_bundle
+from innerview.targets import Target, load_target
 
 __all__ = ["judge"]
 
@@ -81,7 +81,7 @@ def judge(
         raise RunError(f"{ratings[JUDGE]}: {JUDGE!r} is what the model is called; rename the file")
     if len(given) < (least := 2 if pairwise else 1):
         raise RunError(f"{len(given)} files of explanations; give {least} or more")
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     explanations = read_explanations(given, target, read_cases(run), needs_text=True)
     texts = _shown(target, explanations, n_cases=n_cases, seed=seed)
     if sheet is not None:

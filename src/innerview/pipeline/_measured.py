@@ -13,7 +13,7 @@ from innerview.errors import RunError
 from innerview.evaluation.given import Given, read_given
 from innerview.pipeline._stage import Event, Say
 from innerview.surrogate.manifest import fingerprint_of
-from innerview.targets import Case, Target, load_bundle
+from innerview.targets import Case, Target, load_target
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
@@ -23,6 +23,7 @@ __all__ = [
     "fingerprint_in",
     "forms_of",
     "is_measured",
+    "limits_of",
     "read_explanations",
     "readable_surrogate",
     "rescoring_target",
@@ -36,10 +37,28 @@ def rescoring_target(run: Path) -> Target:
     Raises:
         RunError: it cannot score a changed case.
     """
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     if not target.capabilities.rescoring:
-        raise RunError(f"{run}: the target cannot score a changed case; nothing can be measured")
+        raise RunError(
+            f"{run}: the target cannot score a changed case; nothing can be measured on it, but on "
+            "a fold-in in its place: innerview target fold-in"
+        )
     return target
+
+
+def limits_of(target: Target) -> list[str]:
+    """What is not offered, and why: of what a target cannot do, a sentence each."""
+    able, found = target.capabilities, []
+    if not able.vectors:
+        found.append("The target gives no vectors: its surrogate has the behavior form alone.")
+    if not able.rescoring:
+        found.append(
+            "The target scores no changed case: claims about one are untestable, and whole cases "
+            "alone are learned from."
+        )
+    if not able.deterministic:
+        found.append("The target answers differently each time: claims are untestable.")
+    return found
 
 
 def usable_cases(cases: Sequence[Case], target: Target) -> list[Case]:

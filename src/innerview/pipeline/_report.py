@@ -17,11 +17,12 @@ from innerview.evaluation.report import write_report
 from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.style import Style
-from innerview.pipeline._measured import fingerprint_in
+from innerview.pipeline._measured import fingerprint_in, limits_of
 from innerview.pipeline._overview import overview_of
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
-from innerview.targets import Target, load_bundle
+from innerview.targets import Target, load_target
+from innerview.targets.static import approximation_of
 
 if TYPE_CHECKING:
     from innerview.explainer import Claiming, Refuted
@@ -121,7 +122,7 @@ def _agreements(run: Path, metrics: Mapping[str, Any]) -> list[CaseAgreement]:
 
 def report(run: Path, say: Say) -> Path:
     """Write ``report/index.html`` from whatever the run folder has."""
-    target = load_bundle(run / "target")
+    target = load_target(run / "target")
     written = sorted((run / "explanations").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
     explanations = _explanations(written[-1]) if written else []
     measured = {
@@ -140,6 +141,9 @@ def report(run: Path, say: Say) -> Path:
         "target fingerprint": target.fingerprint[:16],
         "innerview": version("innerview"),
     }
+    approximation = approximation_of(target)
+    if approximation is not None:
+        provenance["approximation"] = approximation
     surrogate = run / "surrogate" / "manifest.json"
     if surrogate.exists():
         manifest = json.loads(surrogate.read_text(encoding="utf-8"))
@@ -156,7 +160,11 @@ def report(run: Path, say: Say) -> Path:
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
         domain=target.outcomes.domain,
-        notes=[*stage.get("notes", ()), *(note for _, own in measured.values() for note in own)],
+        notes=[
+            *limits_of(target),
+            *stage.get("notes", ()),
+            *(note for _, own in measured.values() for note in own),
+        ],
     )
     write_report(path, findings)
     said = findings.showing

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from innerview.data import ArrowTable
 from innerview.files import write_whole
+from innerview.targets.protocol import Target
 
 __all__ = ["Event", "RunSettings", "Say", "digest", "finish", "is_current", "write_json"]
 
@@ -30,8 +31,8 @@ class RunSettings:
     rating_col: str | None = None
     title_col: str = "title"
     noun: str = "item"
-    target: str = "als"
-    """``als``, ``sasrec``, or the path of a bundle."""
+    target: str | Target = "als"
+    """``als``, ``sasrec``, the path of a target's folder, or a target of this process."""
     split: Literal["auto", "last", "random"] = "auto"
     """``auto``: random for targets that know no order, last for those that do."""
     k_core: int = 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from innerview.alignment.cases import split_cases, write_cases
@@ -21,8 +22,17 @@ from innerview.pipeline._stage import (
     is_current,
     write_json,
 )
-from innerview.targets import BundleTarget, TrainingData, load_bundle
+from innerview.targets import (
+    BundleTarget,
+    RecordedTarget,
+    Target,
+    TrainingData,
+    load_target,
+    register,
+    save_target,
+)
 from innerview.targets.files import write_folder
+from innerview.targets.static import known_cases
 
 __all__ = ["train_target"]
 
@@ -61,10 +71,10 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
         BundleError: a given bundle is damaged, or knows none of the items.
     """
     out = settings.out / "target"
-    given = None if settings.target in _TRAINED else load_bundle(settings.target)
+    given = _given(settings.target)
     loaded = _load(settings, say)
     if given is not None and set(given.parts.ids).isdisjoint(loaded.catalogue.ids):
-        raise BundleError(f"{settings.target} knows none of the {len(loaded.catalogue)} items")
+        raise BundleError(f"{given.name} knows none of the {len(loaded.catalogue)} items")
     frame = loaded.interactions.frame.select("user_id", "item_id", "timestamp")
     ratings = loaded.interactions.ratings()
     trained_from = digest(
@@ -92,22 +102,26 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
     say(Event("target", f"{len(data.train):,} cases, {len(loaded.catalogue):,} outcomes"))
     if trained:
         say(Event("target", "unchanged, kept; the cases are split anew"))
-        target = load_bundle(out)
+        target: BundleTarget | RecordedTarget = load_target(out)
     else:
         # A target that a kill leaves here must not pass for the one that was here before.
         (labels / "stage.json").unlink(missing_ok=True)
         target = (
             _train(settings, data, out, say, max_seconds)
             if given is None
-            else _copied(Path(settings.target), out)
+            else _kept(settings.target, out)
         )
     # Whatever cuts this off now: the target is done, the cases are not.
     write_json(labels / "stage.json", {"trained_from": trained_from})
     known = target.parts.index
-    parts = {
+    parts: dict[str, Sequence[str]] = {
         user: [i for i in items if i in known and i != split.test.get(user)]
         for user, items in loaded.interactions.histories().items()
     }
+    own = known_cases(target)
+    if own:
+        say(Event("target", f"it can score its own {len(own):,} cases alone, and none changed"))
+        parts = {case.case_id: case.parts for case in own}
     cases = split_cases(parts, n_test=settings.n_test, seed=settings.seed, ratings=ratings)
     write_cases(labels / "cases.parquet", cases)
     popularity = Counter(item for items in data.train.values() for item in items)
@@ -137,9 +151,19 @@ def _train(
     return train_sasrec(data, out, seed=settings.seed, overwrite=True, on_look=tell)
 
 
-def _copied(given: Path, out: Path) -> BundleTarget:
-    """A bundle that was given, in the run folder, where it may lie already."""
+def _given(target: str | Target) -> Target | None:
+    """The target that is there already; None, if one is to be trained."""
+    if not isinstance(target, str):
+        register(target)  # every stage finds it by its folder
+        return target
+    return None if target in _TRAINED else load_target(target)
+
+
+def _kept(given: str | Target, out: Path) -> BundleTarget | RecordedTarget:
+    """A target that was given, in the run folder, where it may lie already."""
+    if not isinstance(given, str):
+        return save_target(out, given, overwrite=True)
     write_folder(
-        out, {p.name: p.read_bytes() for p in given.iterdir() if p.is_file()}, overwrite=True
+        out, {p.name: p.read_bytes() for p in Path(given).iterdir() if p.is_file()}, overwrite=True
     )
-    return load_bundle(out)
+    return load_target(out)

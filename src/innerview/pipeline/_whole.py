@@ -15,7 +15,7 @@ from innerview.pipeline._overview import overview_of, write_overview
 from innerview.pipeline._report import explain, report
 from innerview.pipeline._stage import Event, RunSettings, Say
 from innerview.pipeline._target import train_target
-from innerview.targets import load_bundle
+from innerview.targets import load_target
 
 __all__ = ["demo", "run", "shipped_folder"]
 
@@ -91,7 +91,7 @@ def demo(out: Path, say: Say, *, n: int = 20) -> Path:
 
 def _what_drives_it(out: Path, say: Say, *, seed: int) -> None:
     """For the report, unless it is known; a target that cannot be asked for it does without."""
-    target = load_bundle(out / "target")
+    target = load_target(out / "target")
     known = out / "report" / "overview.json"
     if not target.capabilities.rescoring or overview_of(known, target):
         return

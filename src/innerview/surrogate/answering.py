@@ -123,7 +123,7 @@ class Respondent:
         explained = [i for i, r in enumerate(records) if r.task == "attribution"]
         reasons = self.reasons([records[i] for i in explained])
         understood = self._understood(records)
-        understood |= {i: own[0] for i, own in zip(explained, reasons, strict=True)}
+        understood |= {i: own[0] if own else "" for i, own in zip(explained, reasons, strict=True)}
         for i, found in understood.items():
             values[i] = found
         told = [i for i, r in enumerate(records) if r.task not in _JUDGED and i not in understood]
@@ -147,18 +147,20 @@ class Respondent:
         """For each attribution question, the parts of its case, those that matter most first.
 
         With a memory, the less an outcome fits what is understood of a case without a part, the
-        more it matters; without one, the likelier yes is to the outcome for that part alone.
+        more it matters; without one, the likelier yes is to the outcome for that part alone. None,
+        where that needs the vector of a changed case, and the target makes none.
         """
         understood = bool(self.memory.edits)
         ask = self._without_each if understood else self._with_each_alone
-        asked = [ask(record) for record in records]
+        able = [r.form == "behavior" or self.target.capabilities.rescoring for r in records]
+        asked = [ask(record) if can else [] for record, can in zip(records, able, strict=True)]
         flat = [question for own in asked for question in own]
         told = iter(self.understanding.fit_of(flat) if understood and flat else self._odds(flat))
         found: list[tuple[str, ...]] = []
-        for record, own in zip(records, asked, strict=True):
-            parts, said = _distinct_parts(record), [next(told) for _ in own]
+        for record, own, can in zip(records, asked, able, strict=True):
+            parts, said = _distinct_parts(record) if can else (), [next(told) for _ in own]
             weights = [-fit for fit in said] if understood else said
-            found.append(_best_first(zip(parts, weights or [0.0], strict=True)))
+            found.append(_best_first(zip(parts, weights or [0.0] * len(parts), strict=True)))
         return found
 
     @cached_property

@@ -194,7 +194,7 @@ def _told(
         each = -(-len(asked) // _STATES)
         questions = [
             one
-            for at, seen in enumerate(_states(record.visible))
+            for at, seen in enumerate(_states(record.visible, target))
             for one in asker.interest(
                 Context(record.case_id, record.parts, seen),
                 record.form,
@@ -205,8 +205,11 @@ def _told(
         yield from trees_of(questions, encoder, vectors, max_tokens=max_tokens, with_answer=False)
 
 
-def _states(n: int) -> list[int]:
-    """How much of a history of n parts is seen at some states: half of it, and ever more."""
+def _states(n: int, target: Target) -> list[int]:
+    """How much of a history of n parts is seen at some states: half of it, and ever more; all of
+    it, where the target has no vector of a part of a case."""
+    if not target.capabilities.rescoring:
+        return [n] * _STATES
     return [-(-n * (_STATES + at) // (2 * _STATES - 1)) for at in range(_STATES)]
 
 

@@ -1,6 +1,7 @@
 """A target as a folder: manifest, vectors, catalogue, and how a case becomes a vector.
 
     manifest.json  outcomes.parquet  [parts.parquet]  vectors.safetensors  [encoder.onnx]
+    cases.parquet         the cases that a static model has vectors of
     check.safetensors     scores the living model gave at export, replayed at every load
 
 Nothing here runs code out of a bundle: no pickle, no import by name.
@@ -8,6 +9,7 @@ Nothing here runs code out of a bundle: no pickle, no import by name.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,12 +22,23 @@ from innerview.targets.encoders import (
     CaseEncoder,
     MeanEncoder,
     OnnxSessionEncoder,
+    RidgeEncoder,
+    StaticEncoder,
     SumEncoder,
 )
-from innerview.targets.manifest import AlsFoldIn, EncoderSpec, ItemItem, Manifest, MeanOfParts
+from innerview.targets.manifest import (
+    AlsFoldIn,
+    EncoderSpec,
+    ItemItem,
+    Manifest,
+    MeanOfParts,
+    OnnxEncoder,
+    RidgeFoldIn,
+    Static,
+)
 from innerview.targets.protocol import Capabilities, Case, FloatArray, IntArray, QueryCounter
 
-__all__ = ["BundleTarget", "Contents", "make_encoder"]
+__all__ = ["BundleTarget", "Contents", "hash_of", "make_encoder"]
 
 BATCH_CASES = 512
 
@@ -34,7 +47,7 @@ BATCH_CASES = 512
 class Contents:
     """What a bundle holds, in memory.
 
-    Axes: O outcomes, P parts, d width.
+    Axes: O outcomes, P parts, N cases, d width.
 
     Attributes:
         name: short name for reports.
@@ -45,6 +58,9 @@ class Contents:
         outcome_vectors: (O, d) float32; empty for an item-item matrix.
         part_vectors: (P, d) float32, or the (P, O) item-item matrix.
         onnx: the bytes of ``encoder.onnx``, where there is one.
+        cases: of a static model, those it has vectors of; no two of the same parts.
+        case_vectors: (N, d) float32, theirs.
+        prior: (d + 1, d) float32 of a ridge fold-in; see there.
     """
 
     name: str
@@ -55,13 +71,28 @@ class Contents:
     outcome_vectors: FloatArray
     part_vectors: FloatArray
     onnx: bytes | None = None
+    cases: tuple[Case, ...] = ()
+    case_vectors: FloatArray | None = None
+    prior: FloatArray | None = None
+
+
+def hash_of(contents: Contents) -> str:
+    """Of all contents; folders have another one, of their files."""
+    told = (contents.spec, contents.capabilities, contents.outcomes, contents.parts, contents.cases)
+    digest = hashlib.sha256(repr(told).encode())
+    for vectors in (contents.outcome_vectors, contents.part_vectors, contents.case_vectors):
+        digest.update(b"" if vectors is None else vectors.tobytes())
+    digest.update(b"" if contents.prior is None else contents.prior.tobytes())
+    digest.update(contents.onnx or b"")
+    return digest.hexdigest()
 
 
 def make_encoder(contents: Contents) -> CaseEncoder:
     """The case encoder that a specification names.
 
     Raises:
-        BundleError: the ONNX file is missing or does not fit.
+        BundleError: the ONNX file is missing or does not fit; static cases have unknown parts, or
+            two have the same.
     """
     spec, vectors = contents.spec, contents.part_vectors
     if isinstance(spec, AlsFoldIn):
@@ -70,10 +101,49 @@ def make_encoder(contents: Contents) -> CaseEncoder:
         return MeanEncoder(vectors)
     if isinstance(spec, ItemItem):
         return SumEncoder(vectors)
+    if isinstance(spec, Static):
+        return _static_encoder(contents)
+    if isinstance(spec, RidgeFoldIn):
+        assert contents.prior is not None, "a ridge fold-in has a prior"
+        return RidgeEncoder(
+            vectors,
+            contents.prior,
+            own_score=spec.own_score,
+            regularization=spec.regularization,
+        )
+    assert isinstance(spec, OnnxEncoder), "live targets have no contents"
     if contents.onnx is None:
         raise BundleError("encoder.onnx: missing, though the manifest names it as case encoder")
     width = contents.outcome_vectors.shape[1]
     return OnnxSessionEncoder(contents.onnx, session_length=spec.session_length, width=width)
+
+
+def _static_encoder(contents: Contents) -> StaticEncoder:
+    assert contents.case_vectors is not None, "a static model has case vectors"
+    try:
+        keys = [_seen(case, contents.parts, contents.capabilities) for case in contents.cases]
+    except CaseError as error:
+        raise BundleError(f"cases.parquet: {error}") from None
+    first: dict[tuple[int, ...], Case] = {}
+    for key, case in zip(keys, contents.cases, strict=True):
+        other = first.setdefault(tuple(key), case)
+        if other is not case:
+            raise BundleError(
+                f"cases.parquet: cases {other.case_id!r} and {case.case_id!r} have the same parts; "
+                "keep one of them"
+            )
+    return StaticEncoder(list(first), contents.case_vectors)
+
+
+def _seen(case: Case, parts: Catalogue, able: Capabilities) -> list[int]:
+    """Rows of the parts that a target sees of a case."""
+    if not case.parts:
+        raise CaseError(f"case {case.case_id!r} is empty; a target needs at least one part")
+    if able.order_sensitive:
+        return parts.rows(case.parts[-able.max_parts :])
+    # Sorted after the cut: sums over a set must not depend on the order it came in.
+    distinct = tuple(reversed(dict.fromkeys(reversed(case.parts))))
+    return sorted(parts.rows(distinct[-able.max_parts :]))
 
 
 class BundleTarget:
@@ -84,15 +154,25 @@ class BundleTarget:
     """
 
     def __init__(
-        self, contents: Contents, *, fingerprint: str = "", manifest: Manifest | None = None
+        self,
+        contents: Contents,
+        *,
+        encoder: CaseEncoder | None = None,
+        fingerprint: str = "",
+        manifest: Manifest | None = None,
     ) -> None:
         self._contents = contents
-        self._encoder = make_encoder(contents)
+        self._encoder = encoder or make_encoder(contents)
         self._outcomes64 = contents.outcome_vectors.astype(np.float64)
         self._queries = QueryCounter()
         self._fingerprint = fingerprint
         self.manifest = manifest
         self.check_scores: FloatArray | None = None
+
+    @property
+    def contents(self) -> Contents:
+        """What it is made of."""
+        return self._contents
 
     @property
     def name(self) -> str:
@@ -101,7 +181,9 @@ class BundleTarget:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that determines the scores; empty for a target never saved."""
+        """Hash of everything that determines the scores."""
+        if not self._fingerprint:
+            self._fingerprint = hash_of(self._contents)
         return self._fingerprint
 
     @property
@@ -170,19 +252,11 @@ class BundleTarget:
 
     def _rows(self, cases: Sequence[Case]) -> IntArray:
         """(N, L) int64 part rows as the target sees them, -1 on the left."""
-        seen = [self._seen(case) for case in cases]
+        seen = [_seen(case, self.parts, self.capabilities) for case in cases]
+        if isinstance(self._encoder, StaticEncoder):
+            self._encoder.refuse_strangers(cases, seen)
         length = max(map(len, seen), default=0)
         rows = np.full((len(cases), length), -1, dtype=np.int64)
         for target_row, parts in zip(rows, seen, strict=True):
             target_row[length - len(parts) :] = parts
         return rows
-
-    def _seen(self, case: Case) -> list[int]:
-        if not case.parts:
-            raise CaseError(f"case {case.case_id!r} is empty; a target needs at least one part")
-        parts = case.parts
-        if not self.capabilities.order_sensitive:
-            # Sorted after the cut: sums over a set must not depend on the order it came in.
-            parts = tuple(reversed(dict.fromkeys(reversed(parts))))
-            return sorted(self.parts.rows(parts[-self.capabilities.max_parts :]))
-        return self.parts.rows(parts[-self.capabilities.max_parts :])

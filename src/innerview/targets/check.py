@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from innerview.errors import BundleError, InnerviewError
+from innerview.errors import BundleError, InnerviewError, TargetQueryError
 from innerview.targets.bundle import BundleTarget
-from innerview.targets.load import load_bundle
+from innerview.targets.contract import RULES, TOLERANCE, difference
+from innerview.targets.folder import RecordedTarget, load_target
 from innerview.targets.manifest import CheckCase
 from innerview.targets.metrics import constant_surrogate
 from innerview.targets.protocol import Case, FloatArray, Target, top_outcomes
@@ -23,10 +25,14 @@ CONSTANT_LIMIT = 0.3
 """HR@5 of the constant surrogate above which a target is not worth explaining."""
 MIN_CONSTANT_CASES = 50
 """Fewer say nothing of how often an outcome comes first."""
-BATCH_TOLERANCE = 1e-5
-"""Relative; float32 sums in another order."""
 T = TypeVar("T")
 N_REPEATED, N_ALONE = 64, 8
+_MEASURED = frozenset({
+    "same_case_scores_the_same",
+    "batching_changes_nothing",
+    "order_of_parts_matters_only_where_declared",
+})  # fmt: skip
+"""Rules of the contract that are looked at more closely here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,10 @@ class CheckReport:
 
 
 def check_bundle(path: Path | str, cases: Sequence[Case] | None = None) -> CheckReport:
-    """Check a bundle folder; one that cannot be loaded is a finding, not an exception."""
+    """Check a target's folder; one that cannot be loaded is a finding, not an exception."""
     try:
-        target = load_bundle(path, replay=False)
-    except BundleError as error:
+        target = load_target(path, replay=False)
+    except (BundleError, TargetQueryError) as error:
         return CheckReport((Finding("error", str(error)),))
     return check_target(target, cases)
 
@@ -95,8 +101,9 @@ class _Check:
     def __init__(self, target: Target) -> None:
         self.target = target
         self.found: list[Finding] = []
-        self.manifest = target.manifest if isinstance(target, BundleTarget) else None
-        self.stored = target.check_scores if isinstance(target, BundleTarget) else None
+        kept = target if isinstance(target, BundleTarget | RecordedTarget) else None
+        self.manifest = kept.manifest if kept else None
+        self.stored = kept.check_scores if kept else None
 
     def run(self, cases: Sequence[Case] | None) -> CheckReport:
         before = self.target.queries.used
@@ -110,6 +117,7 @@ class _Check:
         if scores is not None and self._fits(scores, len(asked)):
             unstable = self._guard(lambda: self._determinism(asked, scores))
             self._guard(lambda: self._order(asked, scores))
+            self._contract(asked[:N_ALONE])
             if cases or constant is None:
                 table = constant_surrogate(self._first(asked, scores))
                 distinct, constant, n_cases = table.distinct_first, table.hr5, len(asked)
@@ -153,7 +161,7 @@ class _Check:
         return False
 
     def _replay(self, recorded: Sequence[CheckCase]) -> float | None:
-        if self.stored is None or not isinstance(self.target, BundleTarget):
+        if self.stored is None or not self.target.capabilities.deterministic:
             return None
         difference = replay_difference(self.target, recorded, self.stored)
         worst = float(difference.max())
@@ -179,17 +187,17 @@ class _Check:
 
     def _determinism(self, cases: Sequence[Case], scores: FloatArray) -> float:
         again = self.target.score(cases[:N_REPEATED])
-        repeated = _difference(again, scores[:N_REPEATED])
+        repeated = difference(again, scores[:N_REPEATED])
         alone = np.concatenate([self.target.score([case]) for case in cases[:N_ALONE]])
-        batched = _difference(alone, scores[:N_ALONE])
+        batched = difference(alone, scores[:N_ALONE])
         declared = self.target.capabilities.deterministic
-        if repeated > BATCH_TOLERANCE:
+        if repeated > TOLERANCE:
             text = f"the same case scored twice differs by {repeated:.3g}"
             if declared:
                 self._error(f"{text}, though the target says it is deterministic; dropout left on?")
             else:
                 self._warn(f"{text}; its claims will be untestable")
-        elif batched > BATCH_TOLERANCE:
+        elif batched > TOLERANCE:
             self._error(f"a case alone and in a batch differ by {batched:.3g}; padding leaks")
         return max(repeated, batched)
 
@@ -204,11 +212,18 @@ class _Check:
         if not picked:
             return
         turned = self.target.score([Case(c.case_id, c.parts[::-1]) for c, _ in picked])
-        moved = _difference(turned, np.stack([row for _, row in picked]))
-        if moved > BATCH_TOLERANCE and not able.order_sensitive:
+        moved = difference(turned, np.stack([row for _, row in picked]))
+        if moved > TOLERANCE and not able.order_sensitive:
             self._error(f"reversed parts move scores by {moved:.3g}, yet order_sensitive is off")
-        if moved <= BATCH_TOLERANCE and able.order_sensitive:
+        if moved <= TOLERANCE and able.order_sensitive:
             self._warn("reversed parts move no score, yet order_sensitive is on")
+
+    def _contract(self, cases: Sequence[Case]) -> None:
+        """The rest of what every target must keep."""
+        for name, rule in RULES.items():
+            broken = None if name in _MEASURED else self._guard(partial(rule, self.target, cases))
+            if broken is not None:
+                self._error(f"{broken} (rule {name})")
 
     def _first(self, cases: Sequence[Case], scores: FloatArray) -> list[str]:
         tops = (top_outcomes(self.target, c, r, 1) for c, r in zip(cases, scores, strict=True))
@@ -232,11 +247,3 @@ class _Check:
                 f"({distinct} different ones), above {CONSTANT_LIMIT:.0%}: a table imitates it; "
                 "train it longer, or use another target"
             )
-
-
-def _difference(one: FloatArray, other: FloatArray) -> float:
-    """Largest difference, relative to the largest score."""
-    if one.shape != other.shape:
-        return float("inf")
-    scale = max(1e-12, float(np.abs(other).max(initial=0.0)))
-    return float(np.abs(one - other).max(initial=0.0)) / scale

@@ -6,15 +6,28 @@ so that a case gets the same float32 scores alone and within any batch.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from innerview.errors import BundleError, TargetQueryError
-from innerview.targets.protocol import FloatArray, IntArray
+from innerview.errors import BundleError, CaseError, TargetQueryError
+from innerview.targets.protocol import Case, FloatArray, IntArray
 
-__all__ = ["AlsEncoder", "CaseEncoder", "MeanEncoder", "OnnxSessionEncoder", "SumEncoder"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "AlsEncoder",
+    "CaseEncoder",
+    "MeanEncoder",
+    "OnnxSessionEncoder",
+    "RidgeEncoder",
+    "StaticEncoder",
+    "SumEncoder",
+    "TorchEncoder",
+]
 
 DoubleArray = npt.NDArray[np.float64]
 _EXTERNAL = b"\x0a\x08location\x12"
@@ -87,6 +100,70 @@ class AlsEncoder:
         return solved
 
 
+class RidgeEncoder:
+    """Ridge regression of the score of a case's own parts on their vectors; see ``RidgeFoldIn``.
+
+    Args:
+        part_vectors: (P, d).
+        prior: (d + 1, d), the usual case vector, then how case vectors spread about it.
+        own_score: of a part of a case.
+        regularization: above 0.
+    """
+
+    def __init__(
+        self,
+        part_vectors: FloatArray,
+        prior: FloatArray,
+        *,
+        own_score: float,
+        regularization: float,
+    ) -> None:
+        vectors = part_vectors.astype(np.float64)
+        self._center, self._spread = prior[0].astype(np.float64), prior[1:].astype(np.float64)
+        self._features = vectors @ self._spread  # (P, d)
+        self._missing = own_score - vectors @ self._center  # (P,)
+        self._penalty = regularization * np.eye(len(self._center))
+
+    def encode(self, rows: IntArray) -> DoubleArray:
+        """(N, L) int64 to (N, d) float64."""
+        f = _gather(self._features, rows)  # (N, L, d)
+        missing = np.where(rows < 0, 0.0, self._missing[rows])  # (N, L)
+        left = self._penalty + f.transpose(0, 2, 1) @ f  # (N, d, d)
+        right = (f * missing[..., None]).sum(axis=1)  # (N, d)
+        # einsum: a case's sums must not depend on the batch.
+        vectors: DoubleArray = self._center + np.einsum(
+            "nz,dz->nd", _solve(left, right), self._spread
+        )
+        return vectors
+
+
+class StaticEncoder:
+    """Vectors of the cases that a model was trained with, found by their parts.
+
+    Args:
+        keys: the rows of each case's parts as ``BundleTarget`` sees them.
+        vectors: (N, d), one for each.
+    """
+
+    def __init__(self, keys: Sequence[tuple[int, ...]], vectors: FloatArray) -> None:
+        self._rows = {key: row for row, key in enumerate(keys)}
+        self._vectors = vectors
+
+    def refuse_strangers(self, cases: Sequence[Case], keys: Sequence[Sequence[int]]) -> None:
+        """CaseError for the first case of which there is no vector."""
+        for case, key in zip(cases, keys, strict=True):
+            if tuple(key) not in self._rows:
+                raise CaseError(
+                    f"case {case.case_id!r}: no vector of a case of these {len(key)} parts; a "
+                    f"static target scores its {len(self._rows)} cases as they are, none changed"
+                )
+
+    def encode(self, rows: IntArray) -> FloatArray:
+        """(N, L) int64 to (N, d) float32."""
+        known = [self._rows[tuple(row[row >= 0].tolist())] for row in rows]
+        return self._vectors[known]
+
+
 def _solve(left: DoubleArray, right: DoubleArray) -> DoubleArray:
     """Solve N positive definite systems at once, by elimination without pivots.
 
@@ -154,9 +231,7 @@ class OnnxSessionEncoder:
         Raises:
             TargetQueryError: the file failed, or its answer has another shape.
         """
-        fed = np.zeros((len(rows), self._length), dtype=np.int64)
-        if rows.shape[1]:
-            fed[:, -rows.shape[1] :] = rows + 1
+        fed = _fed(rows, self._length)
         try:
             answer = self._session.run([self._output], {self._input: fed})[0]
         except Exception as error:  # see above
@@ -166,3 +241,45 @@ class OnnxSessionEncoder:
                 f"encoder.onnx answered {answer.shape}, expected ({len(rows)}, {self._width})"
             )
         return np.asarray(answer, dtype=np.float32)
+
+
+class TorchEncoder:
+    """A torch module in this process, fed like ``encoder.onnx``.
+
+    Raises:
+        BundleError: it is in training mode: dropout would make it answer differently each time.
+    """
+
+    def __init__(self, module: torch.nn.Module, *, session_length: int, width: int) -> None:
+        if any(part.training for part in module.modules()):
+            raise BundleError("the module is in training mode; call .eval() first")
+        self._module, self._length, self._width = module, session_length, width
+
+    def encode(self, rows: IntArray) -> FloatArray:
+        """(N, L') int64 to (N, d) float32, L' at most the session length.
+
+        Raises:
+            TargetQueryError: the module failed, or its answer has another shape.
+        """
+        import torch
+
+        held = [*self._module.parameters(), *self._module.buffers(), torch.empty(0)][0]
+        try:
+            with torch.inference_mode():
+                fed = torch.from_numpy(_fed(rows, self._length)).to(held.device)
+                answer = self._module(fed).float().cpu().numpy()
+        except Exception as error:  # it may raise anything
+            raise TargetQueryError(f"the module raised {type(error).__name__}: {error}") from error
+        if answer.shape != (len(rows), self._width):
+            raise TargetQueryError(
+                f"the module answered {answer.shape}, expected ({len(rows)}, {self._width})"
+            )
+        return np.asarray(answer, dtype=np.float32)
+
+
+def _fed(rows: IntArray, length: int) -> IntArray:
+    """(N, L) int64 rows + 1, 0 on the left."""
+    fed = np.zeros((len(rows), length), dtype=np.int64)
+    if rows.shape[1]:
+        fed[:, -rows.shape[1] :] = rows + 1
+    return fed

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from pydantic import JsonValue
 from safetensors.numpy import save as save_safetensors
 
@@ -20,10 +21,28 @@ from innerview.files import BLANK_SEAL, seal
 from innerview.targets.bundle import BundleTarget, Contents
 from innerview.targets.files import sha256, write_folder
 from innerview.targets.load import load_bundle
-from innerview.targets.manifest import CheckCase, FileName, FileRecord, ItemItem, Manifest
+from innerview.targets.manifest import (
+    CheckCase,
+    EncoderSpec,
+    FileName,
+    FileRecord,
+    Http,
+    ItemItem,
+    Live,
+    Manifest,
+)
 from innerview.targets.protocol import Case, FloatArray, Target, top_outcomes
 
-__all__ = ["CheckRecord", "Provenance", "data_hash", "record_answers", "save_bundle", "versions_of"]
+__all__ = [
+    "CheckRecord",
+    "Provenance",
+    "check_record",
+    "data_hash",
+    "record_answers",
+    "save_bundle",
+    "versions_of",
+    "write_live",
+]
 
 CHECK_TOP = 20
 
@@ -128,12 +147,39 @@ def save_bundle(
     if check is None:
         check = record_answers(BundleTarget(contents), check_cases)
     files = _files(contents, check)
-    manifest = _manifest(contents, check, provenance or Provenance(), files)
+    width = contents.outcome_vectors.shape[1]
+    manifest = _manifest(contents, contents.spec, check, provenance, files, width=width)
+    _write(Path(path), manifest, files, overwrite=overwrite)
+    return load_bundle(path)
+
+
+def write_live(
+    path: Path | str,
+    target: Target,
+    spec: Http | Live,
+    check: CheckRecord,
+    *,
+    provenance: Provenance | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write what is kept of a live target: catalogues, and what it answered.
+
+    Raises:
+        BundleError: the folder exists, or cannot be written.
+    """
+    files = _catalogue_files(target.outcomes, target.parts)
+    files["check.safetensors"] = _tensors({"scores": check.scores})
+    manifest = _manifest(target, spec, check, provenance, files, width=0)
+    _write(Path(path), manifest, files, overwrite=overwrite)
+
+
+def _write(
+    path: Path, manifest: Manifest, files: Mapping[FileName, bytes], *, overwrite: bool
+) -> None:
     text = manifest.model_copy(update={"seal": BLANK_SEAL}).model_dump_json(indent=1)
     written: dict[str, bytes] = {"manifest.json": seal(text.encode())}
     written.update(files.items())
-    write_folder(Path(path), written, overwrite=overwrite)
-    return load_bundle(path)
+    write_folder(path, written, overwrite=overwrite)
 
 
 def _files(contents: Contents, check: CheckRecord) -> dict[FileName, bytes]:
@@ -143,15 +189,16 @@ def _files(contents: Contents, check: CheckRecord) -> dict[FileName, bytes]:
         tensors = {"item_item": contents.part_vectors}
     elif not shared or contents.part_vectors is not contents.outcome_vectors:
         tensors["parts"] = contents.part_vectors
+    for name, extra in (("cases", contents.case_vectors), ("prior", contents.prior)):
+        if extra is not None:
+            tensors[name] = extra
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise BundleError(f"vectors.safetensors: tensor {name!r} must be finite float32")
-    files: dict[FileName, bytes] = {
-        "outcomes.parquet": _parquet(contents.outcomes),
-        "vectors.safetensors": _tensors(tensors),
-    }
-    if not shared:
-        files["parts.parquet"] = _parquet(contents.parts)
+    files = _catalogue_files(contents.outcomes, contents.parts)
+    files["vectors.safetensors"] = _tensors(tensors)
+    if contents.cases:
+        files["cases.parquet"] = _parquet_of_cases(contents.cases)
     if contents.onnx is not None:
         files["encoder.onnx"] = contents.onnx
     if check.cases:
@@ -159,19 +206,33 @@ def _files(contents: Contents, check: CheckRecord) -> dict[FileName, bytes]:
     return files
 
 
+def _catalogue_files(outcomes: Catalogue, parts: Catalogue) -> dict[FileName, bytes]:
+    files: dict[FileName, bytes] = {"outcomes.parquet": _parquet(outcomes)}
+    if parts is not outcomes:
+        files["parts.parquet"] = _parquet(parts)
+    return files
+
+
 def _manifest(
-    contents: Contents, check: CheckRecord, origin: Provenance, files: Mapping[FileName, bytes]
+    target: Contents | Target,
+    spec: EncoderSpec,
+    check: CheckRecord,
+    provenance: Provenance | None,
+    files: Mapping[FileName, bytes],
+    *,
+    width: int,
 ) -> Manifest:
+    origin = provenance or Provenance()
     return Manifest(
-        name=contents.name,
-        noun=contents.outcomes.noun,
-        part_noun=contents.parts.noun,
-        domain=contents.outcomes.domain.name,
-        n_outcomes=len(contents.outcomes),
-        n_parts=len(contents.parts),
-        width=contents.outcome_vectors.shape[1],
-        encoder=contents.spec,
-        capabilities=contents.capabilities,
+        name=target.name,
+        noun=target.outcomes.noun,
+        part_noun=target.parts.noun,
+        domain=target.outcomes.domain.name,
+        n_outcomes=len(target.outcomes),
+        n_parts=len(target.parts),
+        width=width,
+        encoder=spec,
+        capabilities=target.capabilities,
         files={n: FileRecord(sha256=sha256(b), size=len(b)) for n, b in files.items()},
         check_cases=check.cases,
         training=dict(origin.training),
@@ -183,8 +244,18 @@ def _manifest(
 
 
 def _parquet(catalogue: Catalogue) -> bytes:
+    return _bytes(catalogue.to_frame())
+
+
+def _parquet_of_cases(cases: Sequence[Case]) -> bytes:
+    ids = pl.Series([case.case_id for case in cases], dtype=pl.String)
+    parts = pl.Series([list(case.parts) for case in cases], dtype=pl.List(pl.String))
+    return _bytes(pl.DataFrame({"case_id": ids, "parts": parts}))
+
+
+def _bytes(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
-    catalogue.to_frame().write_parquet(buffer, compression="zstd", statistics=False)
+    frame.write_parquet(buffer, compression="zstd", statistics=False)
     return buffer.getvalue()
 
 

@@ -20,8 +20,9 @@ from innerview.data.domain import Domain
 from innerview.data.tables import Catalogue
 from innerview.errors import BundleError, DataError, InnerviewError
 from innerview.files import room_for, whole_folder
+from innerview.targets.protocol import Case
 
-__all__ = ["catalogue_of", "read_file", "sha256", "tensors_of", "write_folder"]
+__all__ = ["cases_of", "catalogue_of", "read_file", "sha256", "tensors_of", "write_folder"]
 
 MAX_FILE_BYTES = 8 * 2**30
 MAX_HEADER_BYTES = 2**20
@@ -47,10 +48,11 @@ def read_file(folder: Path, name: str, *, size: int | None = None, limit: int) -
         raise BundleError(f"{path}: missing from the bundle; export it again") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); links are refused") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise BundleError(f"{path}: not a plain file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise BundleError(f"{path}: not a plain file")
         if status.st_size > limit:
             raise BundleError(f"{path}: {status.st_size} bytes, more than the {limit} allowed")
         if size is not None and status.st_size != size:
@@ -93,10 +95,7 @@ def catalogue_of(data: bytes, name: str, *, noun: str, domain: Domain, n: int) -
     Raises:
         BundleError: wrong columns, row count, or an id named twice.
     """
-    try:
-        frame = pl.read_parquet(io.BytesIO(data))
-    except Exception as error:  # polars raises several kinds, and panics
-        raise BundleError(f"{name}: not a parquet file ({error})") from None
+    frame = _frame(data, name)
     kinds = [frame.schema.get(column) for column in ("item_id", "title")]
     if kinds != [pl.String, pl.String]:
         raise BundleError(f"{name}: columns item_id and title are {kinds}; expected two of text")
@@ -111,6 +110,37 @@ def catalogue_of(data: bytes, name: str, *, noun: str, domain: Domain, n: int) -
         return Catalogue.from_frame(frame, noun=noun, domain=domain)
     except (DataError, TypeError, InnerviewError) as error:
         raise BundleError(f"{name}: {error}") from None
+
+
+def cases_of(data: bytes, name: str) -> tuple[Case, ...]:
+    """The cases in a parquet file.
+
+    Raises:
+        BundleError: wrong columns, no row, a value missing, or an id named twice.
+    """
+    frame = _frame(data, name)
+    kinds = [frame.schema.get(column) for column in ("case_id", "parts")]
+    if kinds != [pl.String, pl.List(pl.String)]:
+        raise BundleError(
+            f"{name}: columns case_id and parts are {kinds}; expected text and lists of text"
+        )
+    if not frame.height:
+        raise BundleError(f"{name}: no case; a static target needs at least one")
+    if frame["case_id"].null_count() or frame["parts"].explode().null_count():
+        raise BundleError(f"{name}: an id or a part is missing")
+    repeated = frame["case_id"].filter(frame["case_id"].is_duplicated())
+    if len(repeated):
+        raise BundleError(f"{name}: case {repeated[0]!r} is named twice")
+    return tuple(
+        Case(case_id, tuple(parts)) for case_id, parts in frame.select("case_id", "parts").rows()
+    )
+
+
+def _frame(data: bytes, name: str) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(io.BytesIO(data))
+    except Exception as error:  # polars raises several kinds, and panics
+        raise BundleError(f"{name}: not a parquet file ({error})") from None
 
 
 def write_folder(path: Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> None:

@@ -9,15 +9,40 @@ import numpy as np
 from pydantic import ValidationError
 
 from innerview.data.domain import DOMAINS
+from innerview.data.tables import Catalogue
 from innerview.errors import BundleError, CaseError, TargetQueryError
 from innerview.files import is_sealed, recover_folder
 from innerview.targets.bundle import BundleTarget, Contents
-from innerview.targets.files import MAX_FILE_BYTES, catalogue_of, read_file, sha256, tensors_of
-from innerview.targets.manifest import CheckCase, ItemItem, Manifest, OnnxEncoder
+from innerview.targets.files import (
+    MAX_FILE_BYTES,
+    cases_of,
+    catalogue_of,
+    read_file,
+    sha256,
+    tensors_of,
+)
+from innerview.targets.manifest import (
+    CheckCase,
+    FileName,
+    Http,
+    ItemItem,
+    Live,
+    Manifest,
+    OnnxEncoder,
+    RidgeFoldIn,
+    Static,
+)
 from innerview.targets.protocol import FloatArray
 from innerview.targets.replay import REPLAY_TOLERANCE, replay_difference
 
-__all__ = ["load_bundle"]
+__all__ = [
+    "bundle_of",
+    "catalogues_of",
+    "check_scores_of",
+    "load_bundle",
+    "read_files",
+    "read_manifest",
+]
 
 MAX_MANIFEST_BYTES = 16 * 2**20
 
@@ -35,17 +60,26 @@ def load_bundle(path: Path | str, *, replay: bool = True) -> BundleTarget:
     """
     folder = Path(path)
     recover_folder(folder)
-    manifest = _read_manifest(folder)
-    data = _read_files(folder, manifest)
+    return bundle_of(folder, read_manifest(folder), replay=replay)
+
+
+def bundle_of(folder: Path, manifest: Manifest, *, replay: bool) -> BundleTarget:
+    """The same, once the manifest is read."""
+    if isinstance(manifest.encoder, Http | Live):
+        raise BundleError(
+            f"{folder}: a {manifest.encoder.kind} target and no bundle; load it with load_target"
+        )
+    data = read_files(folder, manifest)
     contents = _contents(manifest, data)
     target = BundleTarget(contents, fingerprint=_fingerprint(manifest), manifest=manifest)
-    target.check_scores = _check_scores(manifest, data)
+    target.check_scores = check_scores_of(manifest, data)
     if replay:
         _replay(target, manifest.check_cases)
     return target
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """What a folder says of itself; BundleError if it is damaged."""
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; a target bundle is a folder")
     raw = read_file(folder, "manifest.json", limit=MAX_MANIFEST_BYTES)
@@ -62,19 +96,25 @@ def _read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+def read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """The files that a manifest lists; BundleError if one is missing or differs."""
     data: dict[str, bytes] = {}
     for name, record in manifest.files.items():
         data[name] = read_file(folder, name, size=record.size, limit=MAX_FILE_BYTES)
         if sha256(data[name]) != record.sha256:
             raise BundleError(f"{folder / name}: SHA-256 differs from the manifest; it is damaged")
-    for name in ("outcomes.parquet", "vectors.safetensors"):
-        if name not in data:
-            raise BundleError(f"{folder / 'manifest.json'}: files: {name} is not listed")
+    needed: list[FileName] = ["outcomes.parquet"]
+    if not isinstance(manifest.encoder, Http | Live):
+        needed.append("vectors.safetensors")
+    if isinstance(manifest.encoder, Static):
+        needed.append("cases.parquet")
+    for missing in (name for name in needed if name not in data):
+        raise BundleError(f"{folder / 'manifest.json'}: files: {missing} is not listed")
     return data
 
 
-def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
+def catalogues_of(manifest: Manifest, data: dict[str, bytes]) -> tuple[Catalogue, Catalogue]:
+    """Outcomes, and parts: the very same where they do not differ."""
     domain = DOMAINS[manifest.domain]
     outcomes = catalogue_of(
         data["outcomes.parquet"], "outcomes.parquet",
@@ -88,8 +128,15 @@ def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
         )  # fmt: skip
     elif manifest.n_parts != manifest.n_outcomes:
         raise BundleError("manifest.json: n_parts differs from n_outcomes without parts.parquet")
-    outcome_vectors, part_vectors = _vectors(manifest, data)
+    return outcomes, parts
+
+
+def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
+    outcomes, parts = catalogues_of(manifest, data)
+    cases = cases_of(data["cases.parquet"], "cases.parquet") if "cases.parquet" in data else ()
+    tensors = _tensors(manifest, data, n_cases=len(cases))
     _check_capabilities(manifest)
+    outcome_vectors = tensors.get("outcomes", np.zeros((manifest.n_outcomes, 0), np.float32))
     return Contents(
         name=manifest.name,
         spec=manifest.encoder,
@@ -97,29 +144,34 @@ def _contents(manifest: Manifest, data: dict[str, bytes]) -> Contents:
         outcomes=outcomes,
         parts=parts,
         outcome_vectors=outcome_vectors,
-        part_vectors=part_vectors,
+        part_vectors=tensors.get("item_item", tensors.get("parts", outcome_vectors)),
         onnx=data.get("encoder.onnx"),
+        cases=cases,
+        case_vectors=tensors.get("cases"),
+        prior=tensors.get("prior"),
     )
 
 
-def _vectors(manifest: Manifest, data: dict[str, bytes]) -> tuple[FloatArray, FloatArray]:
-    name = "vectors.safetensors"
-    tensors = tensors_of(data[name], name)
+def _tensors(manifest: Manifest, data: dict[str, bytes], *, n_cases: int) -> dict[str, FloatArray]:
+    """The tensors that a manifest promises, in the shapes that follow from it."""
+    name, encoder = "vectors.safetensors", manifest.encoder
+    tensors: dict[str, FloatArray] = tensors_of(data[name], name)
     n_outcomes, n_parts, width = manifest.n_outcomes, manifest.n_parts, manifest.width
-    if isinstance(manifest.encoder, ItemItem):
+    wanted = {"outcomes": (n_outcomes, width)}
+    if isinstance(encoder, ItemItem):
         wanted = {"item_item": (n_parts, n_outcomes)}
-    else:
-        wanted = {"outcomes": (n_outcomes, width)}
-        if "parts" in tensors or "parts.parquet" in data:
-            wanted["parts"] = (n_parts, width)
+    elif "parts" in tensors or "parts.parquet" in data:
+        wanted["parts"] = (n_parts, width)
+    if isinstance(encoder, Static):
+        wanted["cases"] = (n_cases, width)
+    if isinstance(encoder, RidgeFoldIn):
+        wanted["prior"] = (width + 1, width)
     if set(tensors) != set(wanted):
         raise BundleError(f"{name}: tensors {sorted(tensors)}; expected {sorted(wanted)}")
     for key, shape in wanted.items():
         if tensors[key].shape != shape:
             raise BundleError(f"{name}: tensor {key!r} is {tensors[key].shape}; expected {shape}")
-    if isinstance(manifest.encoder, ItemItem):
-        return np.zeros((n_outcomes, 0), dtype=np.float32), tensors["item_item"]
-    return tensors["outcomes"], tensors.get("parts", tensors["outcomes"])
+    return tensors
 
 
 def _check_capabilities(manifest: Manifest) -> None:
@@ -136,6 +188,11 @@ def _check_capabilities(manifest: Manifest) -> None:
         raise BundleError(f"manifest.json: encoder {encoder.kind!r} is not order-sensitive")
     if able.vectors and isinstance(encoder, ItemItem):
         raise BundleError("manifest.json: an item-item matrix has no vectors, capabilities say so")
+    if able.rescoring and isinstance(encoder, Static):
+        raise BundleError(
+            "manifest.json: static vectors score no changed case, yet capabilities.rescoring is "
+            "on; switch it off, or make a fold-in of it"
+        )
 
 
 def _fingerprint(manifest: Manifest) -> str:
@@ -146,7 +203,8 @@ def _fingerprint(manifest: Manifest) -> str:
     return sha256("\n".join(text).encode())
 
 
-def _check_scores(manifest: Manifest, data: dict[str, bytes]) -> FloatArray | None:
+def check_scores_of(manifest: Manifest, data: dict[str, bytes]) -> FloatArray | None:
+    """(C, K) scores that were recorded, if any were."""
     name = "check.safetensors"
     if name not in data:
         if manifest.check_cases:

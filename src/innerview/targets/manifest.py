@@ -12,20 +12,30 @@ from innerview.targets.protocol import Capabilities
 
 __all__ = [
     "BUNDLE_VERSION",
+    "Agreement",
     "AlsFoldIn",
     "CheckCase",
     "EncoderSpec",
     "FileRecord",
+    "Http",
     "ItemItem",
+    "Live",
     "Manifest",
     "MeanOfParts",
     "OnnxEncoder",
+    "RidgeFoldIn",
+    "Static",
 ]
 
 BUNDLE_VERSION: Final = 1
 
 FileName = Literal[
-    "outcomes.parquet", "parts.parquet", "vectors.safetensors", "check.safetensors", "encoder.onnx"
+    "outcomes.parquet",
+    "parts.parquet",
+    "cases.parquet",
+    "vectors.safetensors",
+    "check.safetensors",
+    "encoder.onnx",
 ]
 
 
@@ -69,8 +79,70 @@ class ItemItem(_Record):
     kind: Literal["item_item"] = "item_item"
 
 
+class Static(_Record):
+    """The case vectors are those of the model, one for each case in ``cases.parquet``.
+
+    A case is known by its parts, whatever its id: nothing else can be scored, so nothing that is
+    left out of it or added to it.
+    """
+
+    kind: Literal["static"] = "static"
+
+
+class Agreement(_Record):
+    """How far an approximation agrees with what it stands for, on cases it was not fitted to."""
+
+    n_cases: Annotated[int, Field(ge=1)]
+    rank_correlation: Annotated[float, Field(ge=-1, le=1)]
+    """Spearman's, over all outcomes of a case; the mean over cases."""
+    same_top10: Annotated[float, Field(ge=0, le=1)]
+    """Share of the ten best outcomes that both have; the mean over cases."""
+
+
+class RidgeFoldIn(_Record):
+    """The case vector is a ridge regression on its parts' vectors: an approximation of a static
+    model, which itself cannot say what a changed case scores.
+
+    Of all vectors x the one that least misses ``own_score`` as the score y.x of each part, and is
+    least unusual: ``sum (own_score - y.x)^2 + regularization |z|^2``, where ``x = center + spread
+    z``. ``prior`` in ``vectors.safetensors`` is (d + 1, d): the center, then the spread.
+    """
+
+    kind: Literal["ridge_fold_in"] = "ridge_fold_in"
+    regularization: Annotated[float, Field(gt=0)]
+    own_score: float
+    """What the static model gives a part of a case, in the mean."""
+    agreement: Agreement
+
+
+class Http(_Record):
+    """No vectors: the model lies behind an address; ``targets/http.py`` says what is sent."""
+
+    kind: Literal["http"] = "http"
+    url: Annotated[str, Field(max_length=2000)]
+    batch_cases: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Cases in a request."""
+    timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """Without a byte, after which a request has failed."""
+    tries: Annotated[int, Field(ge=1, le=20)] = 4
+    """Of a request that fails in passing."""
+    pause_s: Annotated[float, Field(ge=0, le=60)] = 0.5
+    """Before the second try; each further one waits twice as long."""
+    per_second: Annotated[float, Field(gt=0)] | None = None
+    """Requests, at most."""
+    most_bytes: Annotated[int, Field(ge=1, le=2**30)] = 2**26
+    """Of an answer."""
+
+
+class Live(_Record):
+    """No vectors: the model lives in the process that made it."""
+
+    kind: Literal["live"] = "live"
+
+
 EncoderSpec = Annotated[
-    OnnxEncoder | AlsFoldIn | MeanOfParts | ItemItem, Field(discriminator="kind")
+    OnnxEncoder | AlsFoldIn | MeanOfParts | ItemItem | Static | RidgeFoldIn | Http | Live,
+    Field(discriminator="kind"),
 ]
 
 
