@@ -38,6 +38,7 @@ from innerview.pipeline import (
     evaluate,
     evidence,
     explain,
+    export,
     fidelity,
     label,
     report,
@@ -259,6 +260,12 @@ def test_a_function_goes_all_the_way_with_behavior_alone(
     assert "The target gives no vectors: its surrogate has the behavior form alone." in page
     with pytest.raises(SurrogateError, match="one is written from vectors, and the target gives"):
         Explainer.load(run, claims="surrogate")(told[0]["case_id"])
+    published = run.parent / "published"
+    with pytest.raises(RunError, match="the target is not in its folder"):
+        export(run, published, said.append, license="mit")
+    export(run, published, said.append, license="mit", private_target=True)
+    alone = Explainer.load(published, target=load_target(run / "target"))
+    assert alone(Case("x", _scores_only().parts.ids[:3])).answers.keys() == {"behavior"}
 
 
 def test_a_static_model_goes_all_the_way_and_says_what_it_cannot(
