@@ -399,6 +399,21 @@ def test_the_whole_battery_is_measured_once(tiny_run: Path) -> None:
     assert all((path.parent / name).read_bytes() == data for name, data in before.items())
 
 
+def test_half_of_the_battery_needs_no_language_model(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _start(settings)
+    for stage in (_fidelity, _stability):
+        monkeypatch.setattr(stage, "readable_surrogate", lambda *_: pytest.fail("it is asked"))
+    (settings.out / "surrogate").mkdir()
+    (settings.out / "surrogate" / "manifest.json").write_text("{}")
+    path = benchmark(settings.out, lambda event: None, n_cases=25, target_only=True)
+    assert not (path.parent / "metrics.json").exists()
+    curves = read_metrics(path.parent / "fidelity.json")["fidelity"]["grounded"]["curves"]
+    assert curves["deletion"]["1"].value < curves["insertion"]["8"].value
+    assert "curves.csv" in path.read_text(encoding="utf-8")
+
+
 def test_a_surrogate_is_not_asked_again_for_its_reasons(
     settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,14 @@ from innerview.evaluation import orders
 from innerview.evaluation.bootstrap import Figure, bootstrap_skill
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
-from innerview.evaluation.fidelity import FURTHER, MEASURES, effects_of, failed_controls, skills
+from innerview.evaluation.fidelity import (
+    FURTHER,
+    MEASURES,
+    curves,
+    effects_of,
+    failed_controls,
+    skills,
+)
 from innerview.evaluation.free_prose import free_prose_orders, named_parts
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import measure_many
@@ -101,6 +108,24 @@ def test_what_is_left_in_a_top_is_that_worked_out_on_paper(
     gains = [1 / np.log2(1 + rank) for rank in ranks_without_first]
     cdcg = (gains[0] + 4 * gains[1]) / 5
     assert found.deletion == pytest.approx(1 - cdcg)
+
+
+def test_curves_are_the_points_whose_means_deletion_and_insertion_are() -> None:
+    target = _additive()
+    pairs = _pairs(target)
+    effects = effects_of(target, pairs, _known(target, pairs))
+    names = [case.case_id for case, _ in pairs]
+    found = {name: curves(own, names) for name, own in effects.items()}
+    for name, own in effects.items():
+        gone, kept = (
+            {size: figure.value for size, figure in found[name][curve].items()}
+            for curve in ("deletion", "insertion")
+        )
+        assert list(gone) == list(kept) == ["1", "2", "3", "5", "8"]
+        assert np.mean(list(gone.values())) == pytest.approx(1 - np.mean([e.deletion for e in own]))
+        assert np.mean(list(kept.values())) == pytest.approx(np.mean([e.insertion for e in own]))
+    first, chance = (found[name]["deletion"]["1"] for name in ("leave_one_out", "random"))
+    assert first.high < chance.low, "what matters most costs most"
 
 
 def test_what_the_first_three_say_of_a_vector_is_that_worked_out_on_paper() -> None:

@@ -220,6 +220,7 @@ def fidelity(
     run: opt.Run,
     n_cases: opt.NCases = 1600,
     n_surrogate: opt.NSurrogate = 200,
+    target_only: opt.TargetOnly = False,
     explanations: opt.Explanations = None,
     unaligned: Annotated[
         bool, typer.Option(help="Let the base model explain too, before training.")
@@ -242,8 +243,8 @@ def fidelity(
     given = opt.named_files(explanations or [])
     with progress() as say:
         path = pipeline.fidelity(
-            run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, unaligned=unaligned,
-            reader=reader, seed=seed,
+            run, say, n_cases=n_cases, n_surrogate=0 if target_only else n_surrogate, given=given,
+            unaligned=unaligned, reader=reader, seed=seed,
         )  # fmt: skip
     show_fidelity(path)
 
@@ -252,6 +253,7 @@ def benchmark(
     run: opt.Run,
     n_cases: opt.NCases = 1600,
     n_surrogate: opt.NSurrogate = 200,
+    target_only: opt.TargetOnly = False,
     explanations: opt.Explanations = None,
     seed: opt.Seed = 0,
 ) -> None:
@@ -266,8 +268,9 @@ def benchmark(
     given = opt.named_files(explanations or [])
     with progress() as say:
         path = pipeline.benchmark(
-            run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed
-        )
+            run, say, n_cases=n_cases, n_surrogate=n_surrogate, target_only=target_only,
+            given=given, seed=seed,
+        )  # fmt: skip
     typer.echo(str(path))
 
 

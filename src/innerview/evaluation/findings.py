@@ -12,6 +12,7 @@ from innerview.evaluation._tables import (
     alignment_table,
     calibration_table,
     channel_table,
+    curve_table,
     decile_table,
     difference_table,
     fidelity_table,
@@ -85,6 +86,9 @@ def report_sheets(findings: Findings) -> list[Sheet]:
         sheet_of("differences", "hybrid, less", *difference_table(metrics, findings.domain)),
         sheet_of("channels", "exchanged", *channel_table(metrics)),
         sheet_of("fidelity", "explanations by (skills, then shares)", *fidelity_table(metrics)),
+        sheet_of(
+            "curves", "what is left without, or with only so many parts", *curve_table(metrics)
+        ),
         sheet_of("further", "explanations by", *further_table(metrics)),
         sheet_of("readers", "measure", *reader_table(metrics)),
         sheet_of("stability", "changed", *stability_table(metrics)),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from innerview.evaluation._charts import calibration_chart, decile_charts
+from innerview.evaluation._charts import calibration_chart, decile_charts, fidelity_charts
 from innerview.evaluation._counts import driver_tables, verdict_groups
 from innerview.evaluation._pages import page_environment, page_script
 from innerview.evaluation._tables import (
@@ -132,6 +132,7 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         channels=channels,
         fidelity_headings=headings,
         fidelity=fidelity,
+        fidelity_charts=fidelity_charts(metrics),
         further=further_table(metrics),
         readers=reader_table(metrics),
         stability=stability_table(metrics),

@@ -20,7 +20,7 @@ from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.conventional import masked_scores
 from innerview.evaluation.discriminators import foretold_scores, told_apart
-from innerview.evaluation.fidelity import effects_of, failed_controls, skills
+from innerview.evaluation.fidelity import curves, effects_of, failed_controls, skills
 from innerview.evaluation.given import Given, given_figures, given_orders
 from innerview.evaluation.results import MetricTree, write_metrics
 from innerview.evaluation.simulatability import simulated_changes
@@ -50,8 +50,10 @@ _DRAWS = 8
 may have."""
 _LEARNED_FROM = 50, 500
 """Cases from which a mask is learned, at least and at most."""
-_VERSION = 1
+_VERSION = 2
 """Of what is measured."""
+_SAID = 1
+"""Of what language models are asked, whose answers are kept."""
 _READ = 100
 """Texts that a language model reads, the first ones: it takes long."""
 _SINGLES = Thresholds(max_set=1, max_groups=0)
@@ -117,8 +119,8 @@ def fidelity(
     known = read_cases(run)
     others = read_explanations(given or {}, target, known)
     texts = {name: file.read_text(encoding="utf-8") for name, file in (given or {}).items()}
-    whose = [target.fingerprint, fingerprint_in(run / "surrogate"), seed, _VERSION]
-    asked = [n_cases, n_surrogate, shapley_budget, texts, unaligned, reader]
+    whose = [target.fingerprint, fingerprint_in(run / "surrogate"), seed, _SAID]
+    asked = [n_cases, n_surrogate, shapley_budget, texts, unaligned, reader, _VERSION]
     made_from = digest([*whose, asked])
     path = run / "report" / "fidelity.json"
     if is_measured(path, "fidelity", made_from):
@@ -376,9 +378,10 @@ def _figures(
     if wrong := failed_controls(figures):
         raise _FooledError(f"no figure can be believed: {'; '.join(wrong)}", wrong)
     truth = found.claims.get("grounded", [])
+    claims = {
+        name: claim_figures(own, truth, names, seed=seed) for name, own in found.claims.items()
+    }
     return {
-        name: {**own, **claim_figures(found.claims[name], truth, names, seed=seed)}
-        if name in found.claims
-        else own
+        name: {**own, **claims.get(name, {}), "curves": curves(effects[name], names, seed=seed)}
         for name, own in figures.items()
     }
