@@ -49,7 +49,8 @@ class Findings:
         target_report: what target trainers report: ``target``, ``popularity`` and ``item_knn``
             with ``hr10`` and ``ndcg10``; ``distinct_first``, ``constant_hr5``, ``n_test``.
         provenance: what was explained by what; ``target`` names the target.
-        overview: the wire form of ``Overview``.
+        overviews: wire forms of ``Overview``, of all cases and of segments; what ``meta.segment``
+            says is what a segment's cases have in common.
         judges: what ``judges.json`` holds.
         agreements: with the surrogate's answers about each case, worst first.
         notes: remarks on this run, a sentence each.
@@ -60,7 +61,7 @@ class Findings:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     target_report: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    overview: Mapping[str, Any] = field(default_factory=dict)
+    overviews: Sequence[Mapping[str, Any]] = ()
     agreements: Sequence[CaseAgreement] = ()
     judges: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -93,7 +94,7 @@ def report_sheets(findings: Findings) -> list[Sheet]:
         sheet_of("readers", "measure", *reader_table(metrics)),
         sheet_of("stability", "changed", *stability_table(metrics)),
         sheet_of("judges", "rated by", *judge_table(findings.judges)),
-        *driver_sheets(findings.overview),
+        *driver_sheets(findings.overviews),
         verdict_sheet(verdict_groups(findings.explanations)),
         _case_sheet(findings.explanations),
     ]

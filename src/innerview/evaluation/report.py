@@ -138,7 +138,7 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         stability=stability_table(metrics),
         judges=judge_table(findings.judges),
         judge_notes=list(judge_notes(findings.judges)) if findings.judges else [],
-        drivers=driver_tables(findings.overview),
+        drivers=[driver_tables(own) for own in findings.overviews],
         verdicts=verdict_groups(explanations),
         cases=[_case(number, one) for number, one in enumerate(shown, start=1)],
         provenance=[(key, _plain(value)) for key, value in findings.provenance.items()],
