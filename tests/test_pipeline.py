@@ -408,7 +408,7 @@ def test_half_of_the_battery_needs_no_language_model(
     for asking in (_fidelity, _stability):
         monkeypatch.setattr(asking, "readable_surrogate", lambda *_: pytest.fail("it is asked"))
     (settings.out / "surrogate").mkdir()
-    (settings.out / "surrogate" / "manifest.json").write_text("{}")
+    (settings.out / "surrogate" / "manifest.json").write_text('{"base": "not to be loaded"}')
     path = benchmark(settings.out, lambda event: None, n_cases=25, target_only=True)
     assert not (path.parent / "metrics.json").exists()
     curves = read_metrics(path.parent / "fidelity.json")["fidelity"]["grounded"]["curves"]
@@ -581,7 +581,7 @@ def test_segments_are_cases_named_in_a_file_or_of_one_week(
         counted(ids=tmp_path / "nowhere")
     write_cases(settings.out / "labels" / "cases.parquet", known)
     with pytest.raises(RunError, match="does not know when its cases came"):
-        counted(week=told)
+        counted(week="1999-W01")
 
 
 def test_somebody_elses_explanations_are_measured_beside_ours(

@@ -19,6 +19,7 @@ from innerview.evaluation.fidelity import (
     FURTHER,
     MEASURES,
     curves,
+    differences_of,
     effects_of,
     failed_controls,
     skills,
@@ -126,6 +127,22 @@ def test_curves_are_the_points_whose_means_deletion_and_insertion_are() -> None:
         assert np.mean(list(kept.values())) == pytest.approx(np.mean([e.insertion for e in own]))
     first, chance = (found[name]["deletion"]["1"] for name in ("leave_one_out", "random"))
     assert first.high < chance.low, "what matters most costs most"
+
+
+def test_differences_are_of_the_same_cases_and_their_chances_are_corrected() -> None:
+    target = _additive()
+    pairs = _pairs(target)
+    known = _known(target, pairs)
+    known["control_shuffled"] = known["random"]
+    effects = effects_of(target, pairs, known)
+    found = differences_of("grounded", effects, [case.case_id for case, _ in pairs])
+    assert set(found) == {"leave_one_out", "random", "reversed"}
+    less = found["random"]["deletion"]
+    own, chance = ([e.deletion for e in effects[name]] for name in ("grounded", "random"))
+    assert less.value == pytest.approx(np.mean(own) - np.mean(chance))
+    assert less.low > 0 and less.p is not None and less.p < 0.05
+    same = found["leave_one_out"]["sufficiency"]
+    assert (same.value, same.p) == (0.0, 1.0)
 
 
 def test_what_the_first_three_say_of_a_vector_is_that_worked_out_on_paper() -> None:

@@ -22,6 +22,7 @@ from innerview.evaluation._tables import (
     curve_table,
     decile_table,
     difference_table,
+    fidelity_difference_table,
     fidelity_table,
     further_table,
     judge_table,
@@ -284,6 +285,20 @@ def test_page_draws_curves_of_explainers_and_lets_the_others_be_chosen() -> None
     assert text.count('<figure class="ev-chart">') == 2 and WICKED not in text
     assert text.count('<input type="checkbox" hidden checked>') == 6
     assert text.count("ev-of-other ev-off") == 8 and "curves.csv" in text
+
+
+def test_page_shows_whether_an_explainer_is_better_than_others() -> None:
+    assert 'id="fidelity-differences"' not in page()
+    told = {"surrogate_hybrid": {"lime": {"deletion": Figure(0.25, 0.2, 0.3, 9, 0.004)}}}
+    headings, rows = fidelity_difference_table({"fidelity_differences": told})
+    assert headings[-2:] == ["deletion", "insertion"]
+    assert [row.label for row in rows] == ["surrogate hybrid, less lime"]
+    assert [cell.interval if cell else None for cell in rows[0].cells][-2:] == [
+        "0.200 to 0.300, p 0.004", None,
+    ]  # fmt: skip
+    text = page(metrics=METRICS | {"fidelity_differences": told})
+    Reader(text)
+    assert 'id="fidelity-differences"' in text and "fidelity_differences.csv" in text
 
 
 def test_page_lists_the_cases_of_least_and_most_agreement() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from innerview.data.domain import RECOMMENDER, Domain
 from innerview.evaluation.answers import LESS_IS_BETTER, METRICS
 from innerview.evaluation.bootstrap import Figure
-from innerview.evaluation.fidelity import CURVE_SIZES
+from innerview.evaluation.fidelity import CURVE_SIZES, MEASURES
 from innerview.evaluation.interest import BINS
 from innerview.evaluation.sheets import Sheet, three_decimals, told_p
 from innerview.explanation.wording import plural
@@ -28,6 +28,7 @@ __all__ = [
     "curve_table",
     "decile_table",
     "difference_table",
+    "fidelity_difference_table",
     "fidelity_table",
     "further_table",
     "judge_table",
@@ -241,6 +242,22 @@ def difference_table(
 def fidelity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     """Headings of the metrics that occur, and one row per method, in the order given."""
     return _by_explainer(metrics, FIDELITY_METRICS)
+
+
+def fidelity_difference_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings, and one row per explainer and other: what it achieves, less what the other does; no
+    rows where that was not measured."""
+    branches: Mapping[str, Mapping[str, Any]] = metrics.get("fidelity_differences", {})
+    rows = [
+        Row(
+            f"{spaced(explainer)}, less {spaced(other)}",
+            f"{explainer}.{other}",
+            tuple(_cell(own.get(measure)) for measure in MEASURES),
+        )
+        for explainer, others in branches.items()
+        for other, own in others.items()
+    ]
+    return [FIDELITY_METRICS[f"{measure}_skill"] for measure in MEASURES], rows
 
 
 def further_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:

@@ -16,7 +16,13 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from innerview.errors import RecordError
-from innerview.evaluation.bootstrap import Figure, bootstrap_mean, bootstrap_skill
+from innerview.evaluation.bootstrap import (
+    Figure,
+    bootstrap_difference,
+    bootstrap_mean,
+    bootstrap_skill,
+)
+from innerview.evaluation.differences import holm
 from innerview.explanation._ask import BATCH_SIZE, Answer, Question, ask
 from innerview.targets.protocol import Case, FloatArray, Target
 
@@ -27,6 +33,7 @@ __all__ = [
     "MEASURES",
     "Effects",
     "curves",
+    "differences_of",
     "effects_of",
     "failed_controls",
     "skills",
@@ -318,6 +325,39 @@ def curves(
         }
         for name, points in columns.items()
     }
+
+
+def differences_of(
+    explainer: str,
+    effects: Mapping[str, Sequence[Effects]],
+    cases: Sequence[str],
+    *,
+    seed: int = 0,
+) -> dict[str, dict[str, Figure]]:
+    """By each other explainer and of ``MEASURES``, what one achieves, less what the other does for
+    the same cases. Probabilities are corrected for their number, all together (Holm, 1979).
+    Controls are left out: nobody asks whether they are better.
+
+    Args:
+        explainer: whose.
+        effects: by explainer, N in the same order.
+        cases: (N,) which case each is about.
+        seed: of the intervals and probabilities.
+    """
+    others = [o for o in effects if o != explainer and not o.startswith("control_")]
+    found = holm({
+        (other, measure): bootstrap_difference(
+            [
+                getattr(one, measure) - getattr(same, measure)
+                for one, same in zip(effects[explainer], effects[other], strict=True)
+            ],
+            cases,
+            seed=seed,
+        )
+        for other in others
+        for measure in MEASURES
+    })  # fmt: skip
+    return {other: {measure: found[other, measure] for measure in MEASURES} for other in others}
 
 
 def failed_controls(figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:

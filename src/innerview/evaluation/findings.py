@@ -15,6 +15,7 @@ from innerview.evaluation._tables import (
     curve_table,
     decile_table,
     difference_table,
+    fidelity_difference_table,
     fidelity_table,
     further_table,
     judge_table,
@@ -87,6 +88,7 @@ def report_sheets(findings: Findings) -> list[Sheet]:
         sheet_of("differences", "hybrid, less", *difference_table(metrics, findings.domain)),
         sheet_of("channels", "exchanged", *channel_table(metrics)),
         sheet_of("fidelity", "explanations by (skills, then shares)", *fidelity_table(metrics)),
+        sheet_of("fidelity_differences", "explainer", *fidelity_difference_table(metrics)),
         sheet_of(
             "curves", "what is left without, or with only so many parts", *curve_table(metrics)
         ),

@@ -189,16 +189,19 @@ def overview(
     told = [
         Told(t.case, t.evidence, [c for c in t.claims if c.verdict == "verified"]) for t in told
     ]
-    few, many = _apart(told, [len(t.case.parts) for t in told])
     times = popularity or {}
-    rare, others = _apart(told, [times.get(t.evidence.outcome, 0.0) for t in told])
+    apart = [
+        *_apart(told, [len(t.case.parts) for t in told]),
+        *_apart(told, [times.get(t.evidence.outcome, 0.0) for t in told]),
+    ]
+    few_parts, many_parts, rare, others = (_figures(own, seed) if own else {} for own in apart)
     return Overview(
         n_cases=len(told),
         figures=_figures(told, seed),
-        few_parts=_figures(few, seed),
-        many_parts=_figures(many, seed),
-        rare_outcomes=_figures(rare, seed),
-        other_outcomes=_figures(others, seed),
+        few_parts=few_parts,
+        many_parts=many_parts,
+        rare_outcomes=rare,
+        other_outcomes=others,
         parts=_parts(told, target),
         groups=_groups(told),
         outcomes=_outcomes(told, target),
@@ -215,8 +218,6 @@ def _apart(told: Sequence[Told], sizes: Sequence[float]) -> tuple[list[Told], li
 
 
 def _figures(told: Sequence[Told], seed: int) -> dict[str, Figure]:
-    if not told:
-        return {}
     names = [t.case.case_id for t in told]
     kinds = {
         "one_part": [float(bool(t.evidence.decisive())) for t in told],

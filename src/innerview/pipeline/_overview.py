@@ -75,8 +75,8 @@ def write_overview(
     }
     popularity = run / "labels" / "popularity.json"
     counts = json.loads(popularity.read_text(encoding="utf-8")) if popularity.exists() else {}
-    found = overview(told, target, popularity=counts, seed=seed)
-    write_json(path, {**found.to_dict(), "meta": meta})
+    counted = overview(told, target, popularity=counts, seed=seed)
+    write_json(path, {**counted.to_dict(), "meta": meta})
     say(Event("overview", f"{path}", 1.0))
     return path
 

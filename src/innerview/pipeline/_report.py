@@ -131,6 +131,7 @@ def report(run: Path, say: Say) -> Path:
     fidelity, _ = measured["fidelity"]
     metrics = measured["metrics"][0] | {
         "fidelity": fidelity.get("fidelity", {}),
+        "fidelity_differences": fidelity.get("fidelity_differences", {}),
         "failed_controls": fidelity.get("meta", {}).get("failed_controls", []),
         "stability": measured["stability"][0].get("stability", {}),
     }
