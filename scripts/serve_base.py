@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
@@ -55,27 +56,27 @@ class Writer:
         return logits[0].float().log_softmax(-1)
 
     def free(self, end: str | None) -> str:
-        """The likeliest text, up to where the end stands in it."""
+        """The likeliest text, up to where the end stands in it without a backslash."""
         written = ""
         for _ in range(MOST_TOKENS):
             token = int(self.after.argmax())
             piece = self.base.tokenizer.decode([token])
             if token == self.base.tokenizer.eos_token_id:
                 break
-            if end is not None and end in piece:
-                return written + piece.partition(end)[0]
             written += piece
+            if end is not None and (found := re.search(rf"(?<!\\){end}", written)):
+                return written[: found.start()].replace(f"\\{end}", end)
             self.after = self.log_odds([token])[-1]
         return written
 
     def likeliest(self, options: Sequence[Any]) -> Any:
         """The option whose JSON is the likeliest here."""
-        length, after, odds = self.cache.get_seq_length(), self.after, []
+        after, odds = self.after, []
         for option in options:
             tokens = self.tokens(json.dumps(option))
             found = torch.cat([after[None], self.log_odds(tokens)[:-1]])
             odds.append(float(found[range(len(tokens)), tokens].sum()))
-            self.cache.crop(length)
+            self.cache.crop(-len(tokens))
         return options[odds.index(max(odds))]
 
     def value(self, schema: Mapping[str, Any]) -> Any:
@@ -124,7 +125,7 @@ def handler(base: BaseModel) -> type[BaseHTTPRequestHandler]:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with lock:
                     content = answer(base, body)
-            except (UnknownFormError, KeyError, TypeError, ValueError) as error:
+            except (UnknownFormError, KeyError, TypeError, json.JSONDecodeError) as error:
                 return self.say(400, {"error": {"message": f"{type(error).__name__}: {error}"}})
             message = {"role": "assistant", "content": content}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
