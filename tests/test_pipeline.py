@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ import polars as pl
 import pytest
 
 from innerview import Explainer
-from innerview.alignment.cases import read_cases
+from innerview.alignment.cases import read_cases, read_times, write_cases
 from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import FORMS, Record, read_records
 from innerview.cli._result import show_comparison, show_overview, show_stability
@@ -28,6 +29,7 @@ from innerview.explanation._ask import first_outcomes
 from innerview.explanation.evidence import measure_many
 from innerview.pipeline import (
     Event,
+    Segment,
     _evaluate,
     _evidence,
     _fidelity,
@@ -543,6 +545,21 @@ def test_the_whole_battery_is_measured_once(tiny_run: Path) -> None:
     assert all((path.parent / name).read_bytes() == data for name, data in before.items())
 
 
+def test_half_of_the_battery_needs_no_language_model(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _start(settings)
+    for asking in (_fidelity, _stability):
+        monkeypatch.setattr(asking, "readable_surrogate", lambda *_: pytest.fail("it is asked"))
+    (settings.out / "surrogate").mkdir()
+    (settings.out / "surrogate" / "manifest.json").write_text('{"base": "not to be loaded"}')
+    path = benchmark(settings.out, lambda event: None, n_cases=25, target_only=True)
+    assert not (path.parent / "metrics.json").exists()
+    curves = read_metrics(path.parent / "fidelity.json")["fidelity"]["grounded"]["curves"]
+    assert curves["deletion"]["1"].value < curves["insertion"]["8"].value
+    assert "curves.csv" in path.read_text(encoding="utf-8")
+
+
 def test_a_surrogate_is_not_asked_again_for_its_reasons(
     settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -647,26 +664,68 @@ def test_what_drives_the_answers_is_counted_and_shown(
     assert sum(one["cases"] for one in found["outcomes"]) == 25
     show_overview(path)
     told = capsys.readouterr().out
-    assert told.startswith("25 cases\nfirst place is lost without one part")
+    assert told.startswith("25 cases\n") and "first place is lost without one part" in told
     assert "attribute" not in told, "the items have none"
     report(settings.out, lambda event: None)
     assert 'id="drivers"' in (settings.out / "report" / "index.html").read_text()
     first = found["outcomes"][0]["outcome"]
     whole = path.read_bytes()
-    path = write_overview(settings.out, lambda event: None, outcome=first)
+    path = write_overview(settings.out, lambda event: None, segment=Segment(outcome=first))
     assert (settings.out / "report" / "overview.json").read_bytes() == whole
     again = json.loads(path.read_text())
     assert [one["outcome"] for one in again["outcomes"]] == [first]
     part = found["parts"][0]["part"]
-    path = write_overview(settings.out, lambda event: None, n_cases=4, part=part)
+    held_by = Segment(part=part)
+    path = write_overview(settings.out, lambda event: None, n_cases=4, segment=held_by)
     again = json.loads(path.read_text())
     held = next(one for one in again["parts"] if one["part"] == part)
     assert held["present"] == again["n_cases"] <= 4
+    report(settings.out, lambda event: None)
+    page = (settings.out / "report" / "index.html").read_text()
+    assert page.count('<details class="ev-segment">') == 2 and "drivers2_parts.csv" in page
     with pytest.raises(CaseError, match="unknown id 'nothing'"):
-        write_overview(settings.out, lambda event: None, outcome="nothing")
+        write_overview(settings.out, lambda event: None, segment=Segment(outcome="nothing"))
     with pytest.raises(RunError, match=f"no case has '{first}' first and holds '{first}'"):
         # What a case holds is never recommended to it.
-        write_overview(settings.out, lambda event: None, outcome=first, part=first)
+        write_overview(settings.out, lambda event: None, segment=Segment(first, first))
+
+
+def test_segments_are_cases_named_in_a_file_or_of_one_week(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    _start(settings)
+
+    def counted(**segment: Any) -> dict[str, Any]:
+        path = write_overview(settings.out, lambda event: None, segment=Segment(**segment))
+        return dict(json.loads(path.read_text()))
+
+    known = read_cases(settings.out)
+    chosen = [case.case_id for case in (*known.test, *known.train) if len(case.parts) > 2][:3]
+    ids = tmp_path / "chosen.txt"
+    ids.write_text("\n".join([*chosen, "nobody", ""]))
+    found = counted(ids=ids)
+    assert found["n_cases"] == 3 and found["meta"]["segment"] == "is named in chosen.txt"
+    times = read_times(settings.out)
+    assert set(times) >= set(chosen), "kept from the tables on"
+    year, week, _ = datetime.fromtimestamp(times[chosen[0]], UTC).isocalendar()
+    told = f"{year}-W{week:02}"
+    same = {
+        case_id
+        for case_id, seconds in times.items()
+        if datetime.fromtimestamp(seconds, UTC).isocalendar()[:2] == (year, week)
+    }
+    assert 1 <= counted(week=told)["n_cases"] <= len(same)
+    with pytest.raises(RunError, match="'2013-W54' is no week; write 2013-W21"):
+        counted(week="2013-W54")
+    with pytest.raises(RunError, match="no case ends in week 1999-W01; try"):
+        counted(week="1999-W01")
+    with pytest.raises(RunError, match="no case has parts with an attribute 'genre'"):
+        counted(having="genre=Crime")
+    with pytest.raises(RunError, match="no readable list of case ids"):
+        counted(ids=tmp_path / "nowhere")
+    write_cases(settings.out / "labels" / "cases.parquet", known)
+    with pytest.raises(RunError, match="does not know when its cases came"):
+        counted(week="1999-W01")
 
 
 def test_somebody_elses_explanations_are_measured_beside_ours(

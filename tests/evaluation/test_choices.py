@@ -127,8 +127,18 @@ class Parrot:
         return [float(1 / (1 + np.exp(-x))) for x in odds]
 
 
+class Silent:
+    """Has no answer to anything."""
+
+    def answer(self, records: Sequence[Record]) -> list[Any]:
+        assert not records
+        return []
+
+
 def test_what_a_language_model_likes_anyway_does_not_count(target: ScriptedTarget) -> None:
     reader = LanguageReader(Parrot(), target)
     asked = Question("c", "They said that Item 2 is good.", ("i1", "i2", "i3"), "i2")
     (scores,) = reader([asked])
     assert scores == pytest.approx([0.0, 2.0, 0.0])
+    reader.model = Silent()
+    assert reader([asked]) == [scores], "nothing is asked twice"

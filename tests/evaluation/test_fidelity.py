@@ -15,7 +15,15 @@ from innerview.evaluation import orders
 from innerview.evaluation.bootstrap import Figure, bootstrap_skill
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
-from innerview.evaluation.fidelity import FURTHER, MEASURES, effects_of, failed_controls, skills
+from innerview.evaluation.fidelity import (
+    FURTHER,
+    MEASURES,
+    curves,
+    differences_of,
+    effects_of,
+    failed_controls,
+    skills,
+)
 from innerview.evaluation.free_prose import free_prose_orders, named_parts
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.explanation.evidence import measure_many
@@ -101,6 +109,40 @@ def test_what_is_left_in_a_top_is_that_worked_out_on_paper(
     gains = [1 / np.log2(1 + rank) for rank in ranks_without_first]
     cdcg = (gains[0] + 4 * gains[1]) / 5
     assert found.deletion == pytest.approx(1 - cdcg)
+
+
+def test_curves_are_the_points_whose_means_deletion_and_insertion_are() -> None:
+    target = _additive()
+    pairs = _pairs(target)
+    effects = effects_of(target, pairs, _known(target, pairs))
+    names = [case.case_id for case, _ in pairs]
+    found = {name: curves(own, names) for name, own in effects.items()}
+    for name, own in effects.items():
+        gone, kept = (
+            {size: figure.value for size, figure in found[name][curve].items()}
+            for curve in ("deletion", "insertion")
+        )
+        assert list(gone) == list(kept) == ["1", "2", "3", "5", "8"]
+        assert np.mean(list(gone.values())) == pytest.approx(1 - np.mean([e.deletion for e in own]))
+        assert np.mean(list(kept.values())) == pytest.approx(np.mean([e.insertion for e in own]))
+    first, chance = (found[name]["deletion"]["1"] for name in ("leave_one_out", "random"))
+    assert first.high < chance.low, "what matters most costs most"
+
+
+def test_differences_are_of_the_same_cases_and_their_chances_are_corrected() -> None:
+    target = _additive()
+    pairs = _pairs(target)
+    known = _known(target, pairs)
+    known["control_shuffled"] = known["random"]
+    effects = effects_of(target, pairs, known)
+    found = differences_of("grounded", effects, [case.case_id for case, _ in pairs])
+    assert set(found) == {"leave_one_out", "random", "reversed"}
+    less = found["random"]["deletion"]
+    own, chance = ([e.deletion for e in effects[name]] for name in ("grounded", "random"))
+    assert less.value == pytest.approx(np.mean(own) - np.mean(chance))
+    assert less.low > 0 and less.p is not None and less.p < 0.05
+    same = found["leave_one_out"]["sufficiency"]
+    assert (same.value, same.p) == (0.0, 1.0)
 
 
 def test_what_the_first_three_say_of_a_vector_is_that_worked_out_on_paper() -> None:

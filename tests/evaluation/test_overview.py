@@ -10,7 +10,7 @@ import pytest
 from innerview.alignment.prose import checked_claims
 from innerview.data.tables import Catalogue
 from innerview.errors import RecordError
-from innerview.evaluation._counts import driver_tables
+from innerview.evaluation._counts import driver_sheets, driver_tables
 from innerview.evaluation.overview import Told, overview
 from innerview.explanation.claims import CheckedClaim, Claim
 from innerview.targets.protocol import Case
@@ -104,11 +104,37 @@ def test_cases_of_one_length_are_not_told_apart_by_it() -> None:
         overview([], target)
 
 
+def test_verified_claims_count_by_the_share_of_the_score_that_they_carry() -> None:
+    found = overview(told(scripted()), scripted())
+    weights = {one.part: one.weight for one in found.parts}
+    # a carries all of x, twice; b and c carry half of y each.
+    assert weights == pytest.approx({"a": 2.0, "b": 0.5, "c": 0.5, "d": 0.0})
+    (blue,) = (one for one in found.groups if one.value == "blue")
+    assert blue.speaks_for == 1 and 0.0 < blue.weight <= 1.0
+    refuted = [Told(t.case, t.evidence, [claim("EVIDENCE", ("a",), "refuted", rank=1)])
+               for t in told(scripted())]  # fmt: skip
+    assert not any(one.weight for one in overview(refuted, scripted()).parts)
+
+
+def test_cases_whose_outcome_is_rare_stand_apart() -> None:
+    cases, target = told(scripted()), scripted()
+    found = overview(cases, target, popularity={"x": 3, "y": 1})
+    assert found.rare_outcomes["one_part"].n == 1 and found.rare_outcomes["one_part"].value == 0.0
+    assert found.other_outcomes["one_part"].n == 2
+    assert overview(cases, target).rare_outcomes == {}, "nothing is known of how often they are met"
+
+
 def test_tables_show_what_was_counted() -> None:
     shown = driver_tables(overview(told(scripted()), scripted()).to_dict())
-    assert shown is not None and shown.n_cases == 3
-    assert shown.facts[0] == ("First place is lost without one part", "0.67", "1.00", "0.50")
-    assert shown.parts[0] == ("A", 2, 0, 2, 100.0, 0.0)
+    assert shown.n_cases == 3 and shown.segment == ""
+    assert [row[:3] for row in shown.facts] == [
+        ("All", 3, 66.7), ("Fewest parts", 1, 100.0), ("More parts", 2, 50.0),
+    ]  # fmt: skip
+    assert shown.parts[0] == ("A", 2, 0, 2, "2.0", 100.0, 0.0)
     assert len(shown.parts) == 3, "d decides nothing"
     assert shown.outcomes[0] == ("X", 2, "A (2)")
-    assert driver_tables({}) is None
+    assert driver_sheets([]) == []
+    twice = [overview(told(scripted()), scripted()).to_dict()] * 2
+    names = [sheet.name for sheet in driver_sheets(twice)]
+    assert names[:2] == ["drivers", "drivers_parts"]
+    assert names[4:6] == ["drivers1", "drivers1_parts"]

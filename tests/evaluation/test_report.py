@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 
-from innerview.evaluation._charts import calibration_chart, decile_charts
+from innerview.evaluation._charts import calibration_chart, decile_charts, fidelity_charts
 from innerview.evaluation._counts import verdict_groups
 from innerview.evaluation._tables import (
+    CURVES,
     METHODS,
     alignment_table,
     calibration_table,
     channel_table,
+    curve_table,
     decile_table,
     difference_table,
+    fidelity_difference_table,
     fidelity_table,
     further_table,
     judge_table,
@@ -261,6 +264,41 @@ def test_page_draws_curves_over_the_ranking_and_of_calibration() -> None:
     assert text.count('<figure class="ev-chart">') == 3
     assert decile_charts({}) == [] and calibration_chart({}) is None
     assert decile_table({}) == ([], []) == calibration_table({})
+
+
+def test_page_draws_curves_of_explainers_and_lets_the_others_be_chosen() -> None:
+    assert fidelity_charts(METRICS) == [] and curve_table(METRICS)[1] == [], "as of older files"
+    points = {str(n): Figure(1 / (1 + n), 0.0, 1.0, 9) for n in (1, 2, 3, 5, 8)}
+    own = {"necessity_skill": Figure(1, 1, 1, 9), "curves": dict.fromkeys(CURVES, points)}
+    names = ("popularity", WICKED, "random", "surrogate_hybrid", "grounded")
+    metrics = METRICS | {"fidelity": dict.fromkeys(names, own)}
+    gone, kept = fidelity_charts(metrics)
+    assert [curve.name for curve in gone.curves if curve.shown] == ["grounded", "hybrid", "random"]
+    assert [curve.label for curve in kept.curves if not curve.shown] == ["popularity", WICKED]
+    assert len({curve.hue for curve in kept.curves}) == 3
+    assert gone.curves[0].line.startswith("18.75,90 56.25,120") and gone.curves[0].band
+    headings, rows = curve_table(metrics)
+    assert headings == ["1", "2", "3", "5", "8"]
+    assert [row.label for row in rows[-2:]] == ["grounded: deletion", "grounded: insertion"]
+    text = page(metrics=metrics)
+    Reader(text)
+    assert text.count('<figure class="ev-chart">') == 2 and WICKED not in text
+    assert text.count('<input type="checkbox" hidden checked>') == 6
+    assert text.count("ev-of-other ev-off") == 8 and "curves.csv" in text
+
+
+def test_page_shows_whether_an_explainer_is_better_than_others() -> None:
+    assert 'id="fidelity-differences"' not in page()
+    told = {"surrogate_hybrid": {"lime": {"deletion": Figure(0.25, 0.2, 0.3, 9, 0.004)}}}
+    headings, rows = fidelity_difference_table({"fidelity_differences": told})
+    assert headings[-2:] == ["deletion", "insertion"]
+    assert [row.label for row in rows] == ["surrogate hybrid, less lime"]
+    assert [cell.interval if cell else None for cell in rows[0].cells][-2:] == [
+        "0.200 to 0.300, p 0.004", None,
+    ]  # fmt: skip
+    text = page(metrics=METRICS | {"fidelity_differences": told})
+    Reader(text)
+    assert 'id="fidelity-differences"' in text and "fidelity_differences.csv" in text
 
 
 def test_page_lists_the_cases_of_least_and_most_agreement() -> None:

@@ -15,16 +15,25 @@ from innerview.errors import RunError
 from innerview.files import write_whole
 from innerview.targets.protocol import Case
 
-__all__ = ["Cases", "cases_of", "read_cases", "split_cases", "write_cases"]
+__all__ = [
+    "Cases",
+    "cases_of",
+    "read_cases",
+    "read_times",
+    "split_cases",
+    "write_cases",
+]
 
-_RATING = "rating"
+_RATING, _TIME = "rating", "time"
 _SCHEMA: dict[str, Any] = {
     "group": pl.String,
     "case_id": pl.String,
     "parts": pl.List(pl.String),
     _RATING: pl.List(pl.Float64),
+    _TIME: pl.Int64,
 }
-"""Of the file; ratings, one for each part, are there where the source has some."""
+"""Of the file; ratings, one for each part, and when the last part came, in Unix seconds, are there
+where the source has some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +92,24 @@ def _case(case_id: str, parts: tuple[str, ...], ratings: Mapping[str, float | No
     return Case(case_id, parts, {_RATING: marks} if marks else {})
 
 
-def write_cases(path: Path, cases: Cases) -> None:
-    """Write as Parquet, whole or not at all."""
+def write_cases(path: Path, cases: Cases, times: Mapping[str, int] | None = None) -> None:
+    """Write as Parquet, whole or not at all.
+
+    Args:
+        path: of the file.
+        cases: all of them.
+        times: by case, when its last part came; nothing where no times are known.
+    """
     rows = [(g, c) for g in ("train", "valid", "test") for c in getattr(cases, g)]
-    columns = {
+    columns: dict[str, list[Any]] = {
         "group": [g for g, _ in rows],
         "case_id": [c.case_id for _, c in rows],
         "parts": [list(c.parts) for _, c in rows],
     }
     if any(c.marks for _, c in rows):
         columns[_RATING] = [[_rating(c, part) for part in c.parts] for _, c in rows]
+    if times:
+        columns[_TIME] = [times.get(c.case_id) for _, c in rows]
     frame = pl.DataFrame(columns, schema={name: _SCHEMA[name] for name in columns})
     write_whole(path, lambda beside: frame.write_parquet(beside, compression="zstd"))
 
@@ -108,15 +125,7 @@ def read_cases(run: Path) -> Cases:
     Raises:
         RunError: the folder has none, or the file is damaged.
     """
-    path = run / "labels" / "cases.parquet"
-    if not path.exists():
-        raise RunError(f"{path} is missing; make it with: innerview target train --out {run}")
-    try:
-        present = pl.read_parquet_schema(path)
-        wanted = [name for name in _SCHEMA if name != _RATING or name in present]
-        rows = pl.read_parquet(path, columns=wanted).rows()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{path} is no readable cases file: {error}") from None
+    rows = _rows(run, ("group", "case_id", "parts"), _RATING)
     return Cases(
         *(
             tuple(
@@ -131,3 +140,26 @@ def read_cases(run: Path) -> Cases:
             for group in ("train", "valid", "test")
         )
     )
+
+
+def read_times(run: Path) -> dict[str, int]:
+    """When the last part of each case came, in Unix seconds; empty where the run does not know.
+
+    Raises:
+        RunError: as of ``read_cases``.
+    """
+    rows = _rows(run, ("case_id",), _TIME)
+    return {case_id: time for case_id, *times in rows for time in times if time is not None}
+
+
+def _rows(run: Path, columns: Sequence[str], optional: str) -> list[tuple[Any, ...]]:
+    """Columns of the file of cases, and one more where it has it."""
+    path = run / "labels" / "cases.parquet"
+    if not path.exists():
+        raise RunError(f"{path} is missing; make it with: innerview target train --out {run}")
+    try:
+        present = pl.read_parquet_schema(path)
+        wanted = [*columns, *([optional] if optional in present else [])]
+        return pl.read_parquet(path, columns=wanted).rows()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"{path} is no readable cases file: {error}") from None

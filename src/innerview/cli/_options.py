@@ -128,6 +128,9 @@ NCases = Annotated[
 NSurrogate = Annotated[
     int, typer.Option(min=0, help="Held-out cases for what the surrogate claims unasked.")
 ]
+TargetOnly = Annotated[
+    bool, typer.Option("--target-only", help="Only what needs no language model.")
+]
 Explanations = Annotated[
     list[Path] | None,
     typer.Option(

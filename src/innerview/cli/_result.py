@@ -145,19 +145,22 @@ _KINDS = {
     "no_part": "without none that was tried",
     "enough": "parts that keep it near the top, mean",
 }
+_APART = {"few_parts": "fewest parts", "rare_outcomes": "rarest outcomes"}
 _SHOWN = 8
 
 
 def show_overview(path: Path) -> None:
     """What first place hangs on, and the parts, values and outcomes that are met most often."""
     found = json.loads(path.read_text(encoding="utf-8"))
-    typer.echo(f"{found['n_cases']:,} cases")
+    said = found.get("meta", {}).get("segment")
+    typer.echo(f"{found['n_cases']:,} cases{f', of which each {_plain(said)}' if said else ''}")
+    apart = [name for name in _APART if found.get(name)]
+    heads = "".join(f"{_APART[name]:>18}" for name in apart)
+    typer.echo(f"{'':<38} {'all':>5}{heads}")
     for name, label in _KINDS.items():
-        if name in found["figures"]:
-            few, many = (found[which].get(name) for which in ("few_parts", "many_parts"))
-            apart = f"  ({few['value']:.2f} with the fewest parts" if few else ""
-            apart += f", {many['value']:.2f} with more)" if few and many else ")" if few else ""
-            typer.echo(f"{label:<38} {found['figures'][name]['value']:5.2f}{apart}")
+        figures = [found[which].get(name) for which in ("figures", *apart)]
+        first, *others = (f"{own['value']:.2f}" if own else "–" for own in figures)
+        typer.echo(f"{label:<38} {first:>5}{''.join(f'{one:>18}' for one in others)}")
     typer.echo(f"\n{'decides':>8} {'with more':>10} {'of cases':>9}  part")
     for one in found["parts"][:_SHOWN]:
         counts = f"{one['decides']:>8,} {one['helps_decide']:>10,} {one['present']:>9,}"

@@ -220,6 +220,7 @@ def fidelity(
     run: opt.Run,
     n_cases: opt.NCases = 1600,
     n_surrogate: opt.NSurrogate = 200,
+    target_only: opt.TargetOnly = False,
     explanations: opt.Explanations = None,
     unaligned: Annotated[
         bool, typer.Option(help="Let the base model explain too, before training.")
@@ -242,16 +243,18 @@ def fidelity(
     given = opt.named_files(explanations or [])
     with progress() as say:
         path = pipeline.fidelity(
-            run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, unaligned=unaligned,
-            reader=reader, seed=seed,
+            run, say, n_cases=n_cases, n_surrogate=0 if target_only else n_surrogate, given=given,
+            unaligned=unaligned, reader=reader, seed=seed,
         )  # fmt: skip
     show_fidelity(path)
 
 
 def benchmark(
+    *,
     run: opt.Run,
     n_cases: opt.NCases = 1600,
     n_surrogate: opt.NSurrogate = 200,
+    target_only: opt.TargetOnly = False,
     explanations: opt.Explanations = None,
     seed: opt.Seed = 0,
 ) -> None:
@@ -266,8 +269,9 @@ def benchmark(
     given = opt.named_files(explanations or [])
     with progress() as say:
         path = pipeline.benchmark(
-            run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed
-        )
+            run, say, n_cases=n_cases, n_surrogate=n_surrogate, target_only=target_only,
+            given=given, seed=seed,
+        )  # fmt: skip
     typer.echo(str(path))
 
 
@@ -377,27 +381,40 @@ def judge(
 
 
 def overview(
+    *,
     run: opt.Run,
     n_cases: Annotated[int, typer.Option(min=1, help="Cases, held-out ones first.")] = 1600,
     outcome: Annotated[
         str | None, typer.Option(help="Only cases for which this id comes first.")
     ] = None,
     part: Annotated[str | None, typer.Option(help="Only cases that hold this id.")] = None,
+    having: Annotated[
+        str | None,
+        typer.Option(
+            help="Only cases of which at least half of the parts have this value: genre=Horror.",
+            metavar="ATTRIBUTE=VALUE",
+        ),
+    ] = None,
+    week: Annotated[
+        str | None,
+        typer.Option(help="Only cases whose last event is in this ISO week.", metavar="2013-W21"),
+    ] = None,
+    ids: Annotated[
+        Path | None, typer.Option(help="Only cases whose ids this file has, one a line.")
+    ] = None,
     seed: opt.Seed = 0,
 ) -> None:
     """Which parts and attributes decide what is put first.
 
-    Evidence is measured for many cases, and counted; no language model takes part. The report
-    shows it too, unless it is about some cases alone.
+    Evidence is measured for many cases, or for a segment of them, and counted; no language model
+    takes part. The report shows it too.
     """
     from innerview import pipeline
 
+    segment = pipeline.Segment(outcome, part, having, week, ids)
     with progress() as say:
-        path = pipeline.write_overview(
-            run, say, n_cases=n_cases, outcome=outcome, part=part, seed=seed
-        )
-        if outcome is None and part is None:
-            pipeline.report(run, say)
+        path = pipeline.write_overview(run, say, n_cases=n_cases, segment=segment, seed=seed)
+        pipeline.report(run, say)
     show_overview(path)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import polars as pl
 
@@ -48,13 +49,18 @@ class Interactions:
 
     def ratings(self) -> dict[str, dict[str, float]]:
         """Each user's own ratings, by item; empty where the source has none."""
-        if "rating" not in self.frame.columns:
-            return {}
-        rated = self.frame.filter(pl.col("rating").is_not_null())
-        grouped = rated.group_by("user_id", maintain_order=True).agg("item_id", "rating")
+        return self._by_item("rating") if "rating" in self.frame.columns else {}
+
+    def times(self) -> dict[str, dict[str, int]]:
+        """When each user met each item, in Unix seconds; where the source has no times, in rows."""
+        return self._by_item("timestamp")
+
+    def _by_item(self, column: str) -> dict[str, dict[str, Any]]:
+        """What a column holds, by user and item."""
+        held = self.frame.filter(pl.col(column).is_not_null())
+        grouped = held.group_by("user_id", maintain_order=True).agg("item_id", column)
         return {
-            user: dict(zip(items, ratings, strict=True))
-            for user, items, ratings in grouped.iter_rows()
+            user: dict(zip(items, own, strict=True)) for user, items, own in grouped.iter_rows()
         }
 
 

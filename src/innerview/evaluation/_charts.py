@@ -7,18 +7,27 @@ library, so the page always has its pictures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from innerview.alignment.records import FORMS
-from innerview.evaluation._tables import FORM_NAMES, METHODS
+from innerview.evaluation._tables import CURVES, FORM_NAMES, METHODS, spaced
 from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.fidelity import CURVE_SIZES
 
-__all__ = ["Chart", "Curve", "calibration_chart", "decile_charts"]
+__all__ = ["Chart", "Curve", "calibration_chart", "decile_charts", "fidelity_charts"]
 
 WIDTH, HEIGHT = 300, 180
 _RIVALS = ("distilled", "popularity")
 """Drawn beside the surrogate, without bands."""
+
+_SHOWN = (
+    "grounded", *(f"surrogate_{form}" for form in FORMS), "leave_one_out", "lime", "random",
+    "control_permuted_target", "control_shuffled",
+)  # fmt: skip
+"""Explainers whose curves are drawn unasked."""
+_GOLDEN_ANGLE = 137.508
+"""Between the hues of the others, so that any two differ."""
 
 _LEAST_DRAWN = 10
 
@@ -34,6 +43,8 @@ class Curve:
         name: whose.
         line, band: as SVG writes points; no band is "".
         dots: of the figures, in units.
+        shown: unasked.
+        hue: of its colour, in degrees; None where the page has one for it.
     """
 
     name: str
@@ -41,6 +52,8 @@ class Curve:
     line: str
     band: str
     dots: tuple[tuple[float, float], ...]
+    shown: bool = True
+    hue: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +82,9 @@ def decile_charts(metrics: Mapping[str, Any]) -> list[Chart]:
     forms = [form for form in FORMS if form in found]
     if not forms:
         return []
-    said = [_curve(form, _by_tenth(found[form]["yes"])) for form in forms]
+    said = [_curve(form, _label(form), _by_tenth(found[form]["yes"])) for form in forms]
     ordered = [
-        _curve(name, _by_tenth(found[name]["order"]), with_band=name in forms)
+        _curve(name, _label(name), _by_tenth(found[name]["order"]), with_band=name in forms)
         for name in (*forms, *_RIVALS)
         if name in found
     ]
@@ -107,6 +120,7 @@ def calibration_chart(metrics: Mapping[str, Any]) -> Chart | None:
     drawn = [
         _curve(
             form,
+            _label(form),
             [
                 (own["probability"].value, own["liked"])
                 for own in found[form].values()
@@ -128,19 +142,62 @@ def calibration_chart(metrics: Mapping[str, Any]) -> Chart | None:
     )
 
 
+def fidelity_charts(metrics: Mapping[str, Any]) -> list[Chart]:
+    """What is left of an outcome's place while parts go, or stay alone, in each explainer's order;
+    nothing where no curve was kept."""
+    found = {
+        name: branch["curves"]
+        for name, branch in metrics.get("fidelity", {}).items()
+        if "curves" in branch
+    }
+    if not found:
+        return []
+    names = [*(n for n in _SHOWN if n in found), *(n for n in found if n not in _SHOWN)]
+    return [
+        Chart(
+            says=f"1 / log2(1 + rank) by explainer; {says}.",
+            x_label=says,
+            y_label="1 / log2(1 + rank)",
+            x_ticks=tuple((_along(size) * WIDTH, str(size)) for size in CURVE_SIZES),
+            reference="",
+            curves=tuple(
+                replace(
+                    _curve(
+                        name.removeprefix("surrogate_"),
+                        spaced(name),
+                        [(_along(size), found[name][curve][str(size)]) for size in CURVE_SIZES],
+                    ),
+                    shown=name in _SHOWN,
+                    hue=None if name in _SHOWN else round(number * _GOLDEN_ANGLE % 360),
+                )
+                for number, name in enumerate(names)
+            ),
+        )
+        for curve, says in CURVES.items()
+    ]
+
+
+def _along(size: int) -> float:
+    """Where a number of parts stands, from 0 to 1."""
+    return (size - 0.5) / CURVE_SIZES[-1]
+
+
 def _middle(tenth: int) -> float:
     return (tenth - 0.5) / 10
+
+
+def _label(name: str) -> str:
+    return FORM_NAMES.get(name, METHODS[name])
 
 
 def _by_tenth(figures: Mapping[str, Figure]) -> list[tuple[float, Figure]]:
     return [(_middle(int(tenth)), figure) for tenth, figure in figures.items()]
 
 
-def _curve(name: str, points: Points, *, with_band: bool = True) -> Curve:
+def _curve(name: str, label: str, points: Points, *, with_band: bool = True) -> Curve:
     dots = tuple(_place(x, figure.value) for x, figure in points)
     upper = [_place(x, figure.high) for x, figure in points]
     lower = [_place(x, figure.low) for x, figure in reversed(points)]
-    label = FORM_NAMES.get(name, METHODS[name])
     return Curve(name, label, _written(dots), _written(upper + lower) if with_band else "", dots)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,25 +50,36 @@ class Drivers:
 
     Attributes:
         n_cases: how many.
-        facts: label, figure of all, of those with the fewest parts, of the others.
-        parts: title, cases decided alone and with others, cases that hold it, the two shares in
-            percent.
-        groups: attribute and value, for, against, cases it was tried in, the two shares.
+        segment: what they have in common; empty of all cases.
+        facts: of which cases, their number, shares lost without one part, without some together and
+            without none in percent, and how many parts are enough, a mean.
+        parts: title, cases decided alone and with others, cases that hold it, weight, the two
+            shares in percent.
+        groups: attribute and value, for, against, cases it was tried in, weight, the two shares.
         outcomes: title, cases it comes first for, and what decides most often for it.
     """
 
     n_cases: int
-    facts: tuple[tuple[str, ...], ...]
-    parts: tuple[tuple[str, int, int, int, float, float], ...]
-    groups: tuple[tuple[str, int, int, int, float, float], ...]
+    segment: str
+    facts: tuple[tuple[str, int, float, float, float, str], ...]
+    parts: tuple[tuple[str, int, int, int, str, float, float], ...]
+    groups: tuple[tuple[str, int, int, int, str, float, float], ...]
     outcomes: tuple[tuple[str, int, str], ...]
 
 
+_WHOSE: Mapping[str, str] = {
+    "figures": "All",
+    "few_parts": "Fewest parts",
+    "many_parts": "More parts",
+    "rare_outcomes": "Outcomes met least",
+    "other_outcomes": "Outcomes met more",
+}
+"""Of which cases there are figures; see ``overview.SLICES``."""
 _DRIVEN: Mapping[str, str] = {
-    "one_part": "First place is lost without one part",
-    "several_parts": "Only without some together",
-    "no_part": "Without none that was tried",
-    "enough": "Parts that keep it near the top, mean",
+    "one_part": "first place is lost without one part",
+    "several_parts": "only without some together",
+    "no_part": "without none that was tried",
+    "enough": "parts that keep it near the top, mean",
 }
 _DRIVERS = 10
 _COUNTED: Mapping[str, Mapping[str, str]] = {
@@ -78,6 +89,7 @@ _COUNTED: Mapping[str, Mapping[str, str]] = {
         "decides": "decides",
         "helps_decide": "with others",
         "present": "of cases",
+        "weight": "weight",
     },
     "groups": {
         "attribute": "attribute",
@@ -85,22 +97,27 @@ _COUNTED: Mapping[str, Mapping[str, str]] = {
         "speaks_for": "for",
         "speaks_against": "against",
         "tried": "tried in",
+        "weight": "weight",
     },
     "outcomes": {"outcome": "id", "title": "outcome", "cases": "first"},
 }
 """What files show of what was counted, and under which headings."""
 
 
-def driver_tables(found: Mapping[str, Any]) -> Drivers | None:
-    """What ``overview`` counted; None where it did not."""
-    if not found:
-        return None
-    of_whom = [found[name] for name in ("figures", "few_parts", "many_parts")]
+def driver_tables(found: Mapping[str, Any]) -> Drivers:
+    """What ``overview`` counted."""
     return Drivers(
         n_cases=found["n_cases"],
+        segment=found.get("meta", {}).get("segment") or "",
         facts=tuple(
-            (label, *(_two_decimals(own.get(name)) for own in of_whom))
-            for name, label in _DRIVEN.items()
+            (
+                label,
+                own["one_part"]["n"],
+                *(round(100 * own[kind]["value"], 1) for kind in list(_DRIVEN)[:3]),
+                f"{own['enough']['value']:.1f}" if "enough" in own else "–",
+            )
+            for name, label in _WHOSE.items()
+            if (own := found.get(name))
         ),
         parts=tuple(
             (
@@ -108,6 +125,7 @@ def driver_tables(found: Mapping[str, Any]) -> Drivers | None:
                 d["decides"],
                 d["helps_decide"],
                 d["present"],
+                _one_decimal(d.get("weight")),
                 _percent(d["decides"], d["present"]),
                 _percent(d["helps_decide"], d["present"]),
             )
@@ -119,6 +137,7 @@ def driver_tables(found: Mapping[str, Any]) -> Drivers | None:
                 d["speaks_for"],
                 d["speaks_against"],
                 d["tried"],
+                _one_decimal(d.get("weight")),
                 _percent(d["speaks_for"], d["tried"]),
                 _percent(d["speaks_against"], d["tried"]),
             )
@@ -131,27 +150,29 @@ def driver_tables(found: Mapping[str, Any]) -> Drivers | None:
     )
 
 
-def driver_sheets(found: Mapping[str, Any]) -> list[Sheet]:
-    """The same for files, with whatever counts and not only what comes first."""
-    if not found:
-        return []
-    of_whom = [found[name] for name in ("figures", "few_parts", "many_parts")]
-    facts = [
-        (label, *(_figure(own.get(name)) for own in of_whom)) for name, label in _DRIVEN.items()
-    ]
-    counted = {**found, "parts": _deciding(found)}
-    heads = (f"of {found['n_cases']} cases", "all", "fewest parts", "others")
+def driver_sheets(overviews: Sequence[Mapping[str, Any]]) -> list[Sheet]:
+    """The same for files, with whatever counts and not only what comes first; those of segments
+    are numbered."""
     return [
-        Sheet("drivers", heads, tuple(facts)),
-        *(
-            Sheet(
-                f"drivers_{name}",
-                tuple(columns.values()),
-                tuple(tuple(d[key] for key in columns) for d in counted[name]),
-            )
-            for name, columns in _COUNTED.items()
-        ),
+        sheet
+        for number, found in enumerate(overviews)
+        for sheet in _sheets_of(found, f"drivers{number or ''}")
     ]
+
+
+def _sheets_of(found: Mapping[str, Any], name: str) -> Iterator[Sheet]:
+    segment = found.get("meta", {}).get("segment") or "has parts to leave out"
+    facts = [
+        (label, own["one_part"]["n"], *(_figure(own.get(kind)) for kind in _DRIVEN))
+        for whose, label in _WHOSE.items()
+        if (own := found.get(whose))
+    ]
+    heads = (f"of cases of which each {segment}", "cases", *_DRIVEN.values())
+    yield Sheet(name, heads, tuple(facts))
+    counted = {**found, "parts": _deciding(found)}
+    for what, columns in _COUNTED.items():
+        rows = tuple(tuple(d.get(key) for key in columns) for d in counted[what])
+        yield Sheet(f"{name}_{what}", tuple(columns.values()), rows)
 
 
 def _deciding(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -163,8 +184,9 @@ def _figure(wire: dict[str, Any] | None) -> Figure | None:
     return None if wire is None else Figure.from_dict(wire)
 
 
-def _two_decimals(figure: Mapping[str, float] | None) -> str:
-    return "–" if figure is None else f"{figure['value']:.2f}"
+def _one_decimal(weight: float | None) -> str:
+    """A weight, which older files do not have."""
+    return "–" if weight is None else f"{weight:.1f}".replace("-", "−")
 
 
 def _percent(some: int, of: int) -> float:

@@ -9,11 +9,13 @@ from typing import Any
 from innerview.data.domain import RECOMMENDER, Domain
 from innerview.evaluation.answers import LESS_IS_BETTER, METRICS
 from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.fidelity import CURVE_SIZES, MEASURES
 from innerview.evaluation.interest import BINS
 from innerview.evaluation.sheets import Sheet, three_decimals, told_p
 from innerview.explanation.wording import plural
 
 __all__ = [
+    "CURVES",
     "FIDELITY_METRICS",
     "FLOORS",
     "FORM_NAMES",
@@ -23,14 +25,17 @@ __all__ = [
     "alignment_table",
     "calibration_table",
     "channel_table",
+    "curve_table",
     "decile_table",
     "difference_table",
+    "fidelity_difference_table",
     "fidelity_table",
     "further_table",
     "judge_table",
     "methods_shown",
     "reader_table",
     "sheet_of",
+    "spaced",
     "stability_table",
 ]
 
@@ -156,6 +161,13 @@ FIDELITY_METRICS: Mapping[str, str] = {
 }
 
 
+CURVES: Mapping[str, str] = {
+    "deletion": "parts taken away, the first in order",
+    "insertion": "parts kept alone, the first in order",
+}
+"""Of an explainer's order, and what is on their axis."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One figure as a table shows it.
@@ -232,9 +244,39 @@ def fidelity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     return _by_explainer(metrics, FIDELITY_METRICS)
 
 
+def fidelity_difference_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Headings, and one row per explainer and other: what it achieves, less what the other does; no
+    rows where that was not measured."""
+    branches: Mapping[str, Mapping[str, Any]] = metrics.get("fidelity_differences", {})
+    rows = [
+        Row(
+            f"{spaced(explainer)}, less {spaced(other)}",
+            f"{explainer}.{other}",
+            tuple(_cell(own.get(measure)) for measure in MEASURES),
+        )
+        for explainer, others in branches.items()
+        for other, own in others.items()
+    ]
+    return [FIDELITY_METRICS[f"{measure}_skill"] for measure in MEASURES], rows
+
+
 def further_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     """The same of what is measured beside; no rows where nothing was."""
     return _by_explainer(metrics, _FURTHER)
+
+
+def curve_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """Numbers of parts, and one row per explainer and curve; no rows where none was kept."""
+    rows = [
+        Row(
+            f"{spaced(explainer)}: {curve}",
+            f"{explainer}.curves.{curve}",
+            tuple(_cell(points[str(size)]) for size in CURVE_SIZES),
+        )
+        for explainer, branch in metrics.get("fidelity", {}).items()
+        for curve, points in branch.get("curves", {}).items()
+    ]
+    return [str(size) for size in CURVE_SIZES], rows
 
 
 def _by_explainer(
@@ -243,7 +285,7 @@ def _by_explainer(
     branches: Mapping[str, Mapping[str, Any]] = metrics.get("fidelity", {})
     names = [name for name in says if any(name in branch for branch in branches.values())]
     rows = [
-        Row(_spaced(method), method, tuple(_cell(branch.get(name)) for name in names))
+        Row(spaced(method), method, tuple(_cell(branch.get(name)) for name in names))
         for method, branch in branches.items()
         if names
     ]
@@ -259,7 +301,7 @@ def reader_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
         for measure, says in _READERS.items()
         if any(measure in branches[name] for name in read)
     ]
-    return [_spaced(name) for name in read], rows
+    return [spaced(name) for name in read], rows
 
 
 def judge_table(judges: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
@@ -268,7 +310,7 @@ def judge_table(judges: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     ratings: Mapping[str, Mapping[str, Any]] = judges.get("judges", {}).get("ratings", {})
     rows = [
         Row(
-            f"{rater}: {_spaced(explainer)}",
+            f"{rater}: {spaced(explainer)}",
             f"{rater}.{explainer}",
             tuple(_cell(figures.get(name)) for name in _RATED),
         )
@@ -321,7 +363,7 @@ def decile_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
         )
         for tenth in (range(1, 11) if shown else ())
     ]
-    return [f"{_spaced(name)}, {_MEASURED[measure]}" for name, measure in shown], rows
+    return [f"{spaced(name)}, {_MEASURED[measure]}" for name, measure in shown], rows
 
 
 def calibration_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
@@ -351,7 +393,7 @@ def sheet_of(name: str, corner: str, headings: Iterable[str], rows: Sequence[Row
     )
 
 
-def _spaced(name: str) -> str:
+def spaced(name: str) -> str:
     return name.replace("_", " ")
 
 

@@ -11,8 +11,9 @@ Axes: N answers, C cases, B resamples, L distinct scores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
 
@@ -325,10 +326,23 @@ def _owners(cases: Sequence[Hashable], n_answers: int) -> tuple[Ints, int]:
     return np.asarray([numbers[case] for case in cases], dtype=np.int64), len(numbers)
 
 
-def _resamples(n_cases: int, width: int, seed: int, n_resamples: int) -> Iterator[Floats]:
+def _resamples(n_cases: int, width: int, seed: int, n_resamples: int) -> Iterable[Floats]:
     """Blocks of (b, C): how often each case was drawn in each of b resamples, B in all."""
-    rng = np.random.default_rng(seed)
     block = max(1, _MAX_VALUES // max(n_cases, width))
+    if block < n_resamples:
+        return _drawn(n_cases, block, seed, n_resamples)
+    return _kept_resamples(n_cases, seed, n_resamples)
+
+
+@lru_cache(maxsize=2)
+def _kept_resamples(n_cases: int, seed: int, n_resamples: int) -> tuple[Floats, ...]:
+    """All in one block; many figures are of the same cases."""
+    return tuple(_drawn(n_cases, n_resamples, seed, n_resamples))
+
+
+def _drawn(n_cases: int, block: int, seed: int, n_resamples: int) -> Iterator[Floats]:
+    """Blocks of (b, C)."""
+    rng = np.random.default_rng(seed)
     for start in range(0, n_resamples, block):
         b = min(block, n_resamples - start)
         drawn = rng.integers(n_cases, size=(b, n_cases)) + n_cases * np.arange(b)[:, None]

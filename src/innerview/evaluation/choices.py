@@ -287,12 +287,14 @@ class LanguageReader:
 
     def __init__(self, model: Answering, target: Target) -> None:
         self.model, self.target = model, target
+        self._known: dict[tuple[str, str], float] = {}
 
     def __call__(self, questions: Sequence[Question]) -> list[list[float]]:
-        """See ``Reader``."""
-        pairs = [(q.text, c) for q in questions for c in q.candidates]
-        asked = [*pairs, *dict.fromkeys(("", c) for _, c in pairs)]
-        odds = dict(zip(asked, self._odds(asked), strict=True))
+        """See ``Reader``; what was asked before is not asked again."""
+        asked = [(text, c) for q in questions for c in q.candidates for text in (q.text, "")]
+        new = [one for one in dict.fromkeys(asked) if one not in self._known]
+        self._known |= zip(new, self._odds(new), strict=True)
+        odds = self._known
         return [[odds[q.text, c] - odds["", c] for c in q.candidates] for q in questions]
 
     def _odds(self, asked: Sequence[tuple[str, str]]) -> Iterator[float]:

@@ -16,15 +16,24 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from innerview.errors import RecordError
-from innerview.evaluation.bootstrap import Figure, bootstrap_mean, bootstrap_skill
+from innerview.evaluation.bootstrap import (
+    Figure,
+    bootstrap_difference,
+    bootstrap_mean,
+    bootstrap_skill,
+)
+from innerview.evaluation.differences import holm
 from innerview.explanation._ask import BATCH_SIZE, Answer, Question, ask
 from innerview.targets.protocol import Case, FloatArray, Target
 
 __all__ = [
     "CONTROL_LIMIT",
+    "CURVE_SIZES",
     "FURTHER",
     "MEASURES",
     "Effects",
+    "curves",
+    "differences_of",
     "effects_of",
     "failed_controls",
     "skills",
@@ -46,8 +55,10 @@ MEASURES = ("necessity", "necessity_five", "sufficiency", "deletion", "insertion
 """
 
 _FIRST, _WIDE, _FIVE, _THREE = 1, 10, 5, 3
-_CURVE = (1, 2, 3, 5, 8)
 _TOPS = (1, 5, 10, 20)
+
+CURVE_SIZES = (1, 2, 3, 5, 8)
+"""How many parts are gone, or kept, where a curve is measured."""
 
 FURTHER = (
     "kept_vector", "kept_vector_explained", "kept_gain",
@@ -92,7 +103,9 @@ most first."""
 class Effects:
     """What an order of one case's parts does; see ``MEASURES`` and ``FURTHER``.
 
-    Of a target without vectors, what is measured on them is NaN.
+    Of a target without vectors, what is measured on them is NaN. ``gone`` and ``kept`` are the
+    points of the curves whose means ``deletion`` and ``insertion`` are: 1 / log2(1 + rank) without
+    the first 1, 2, 3, 5 and 8 parts, and with only those.
     """
 
     necessity: float
@@ -111,6 +124,8 @@ class Effects:
     neg_at_5: float
     neg_at_10: float
     neg_at_20: float
+    gone: Sequence[float]
+    kept: Sequence[float]
 
 
 def effects_of(
@@ -158,7 +173,10 @@ def effects_of(
 
 
 def _mean(draws: Sequence[Effects]) -> Effects:
-    return Effects(*np.mean([astuple(one) for one in draws], axis=0).tolist())
+    if len(draws) == 1:
+        return draws[0]
+    columns = zip(*map(astuple, draws), strict=True)
+    return Effects(*(np.mean(own, axis=0).tolist() for own in columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,29 +212,32 @@ class _Trial:
     def questions(self) -> list[Question]:
         """In the order in which ``effects`` reads their answers."""
         variants = [
-            *map(self.gone, (*_CURVE, _FIVE)),
-            *map(self.kept, (*_CURVE, _FIVE)),
-            *(self.case.without(self.order[-self._size(size) :]) for size in _CURVE),
+            *map(self.gone, (*CURVE_SIZES, _FIVE)),
+            *map(self.kept, (*CURVE_SIZES, _FIVE)),
+            *(self.case.without(self.order[-self._size(size) :]) for size in CURVE_SIZES),
         ]
         return [Question(self.case, variant, self.outcome) for variant in variants]
 
     def effects(self, answers: Iterator[Answer], told: _Told) -> Effects:
         """What the answers and the vectors, if there are any, say."""
-        *gone, without_five = [next(answers).rank for _ in (*_CURVE, _FIVE)]
-        *kept, with_five = [next(answers).rank for _ in (*_CURVE, _FIVE)]
-        last_gone = [next(answers).rank for _ in _CURVE]
+        *gone, without_five = [next(answers).rank for _ in (*CURVE_SIZES, _FIVE)]
+        *kept, with_five = [next(answers).rank for _ in (*CURVE_SIZES, _FIVE)]
+        last_gone = [next(answers).rank for _ in CURVE_SIZES]
+        gone_gains, kept_gains = _gains(gone), _gains(kept)
         cosine, explained = told.get((self.case, self.kept(_THREE)), (np.nan, np.nan))
         return Effects(
             necessity=float(gone[0] > _FIRST),
             necessity_five=float(without_five > _WIDE),
             sufficiency=float(with_five <= _WIDE),
-            deletion=1.0 - _mean_gain(gone),
-            insertion=_mean_gain(kept),
+            deletion=1.0 - float(np.mean(gone_gains)),
+            insertion=float(np.mean(kept_gains)),
             kept_vector=cosine,
             kept_vector_explained=explained,
-            kept_gain=_mean_gain([kept[_CURVE.index(_THREE)]]),
+            kept_gain=kept_gains[CURVE_SIZES.index(_THREE)],
             **{f"pos_at_{k}": float(np.mean(np.array(gone) <= k)) for k in _TOPS},
             **{f"neg_at_{k}": float(np.mean(np.array(last_gone) <= k)) for k in _TOPS},
+            gone=gone_gains,
+            kept=kept_gains,
         )
 
 
@@ -243,8 +264,9 @@ def _alike(whole: FloatArray, kept: FloatArray) -> tuple[float, float]:
     return cosine, explained
 
 
-def _mean_gain(ranks: Sequence[int]) -> float:
-    return float(np.mean(1.0 / np.log2(1.0 + np.asarray(ranks))))
+def _gains(ranks: Sequence[int]) -> list[float]:
+    gains: list[float] = (1.0 / np.log2(1.0 + np.asarray(ranks))).tolist()
+    return gains
 
 
 def skills(
@@ -279,6 +301,63 @@ def skills(
                 figures[f"{measure}_skill"] = bootstrap_skill(numbers, low, high, cases, seed=seed)
         found[name] = figures
     return found
+
+
+def curves(
+    effects: Sequence[Effects], cases: Sequence[str], *, seed: int = 0
+) -> dict[str, dict[str, Figure]]:
+    """One explainer's curves: what is left of the outcome's place, 1 / log2(1 + rank), without the
+    parts that come first (``deletion``), and with only those (``insertion``), by their number.
+
+    Args:
+        effects: (N,) of one explainer.
+        cases: (N,) which case each is about.
+        seed: of the bands.
+    """
+    columns = {
+        "deletion": zip(*(one.gone for one in effects), strict=True),
+        "insertion": zip(*(one.kept for one in effects), strict=True),
+    }
+    return {
+        name: {
+            str(size): bootstrap_mean(own, cases, seed=seed)
+            for size, own in zip(CURVE_SIZES, points, strict=True)
+        }
+        for name, points in columns.items()
+    }
+
+
+def differences_of(
+    explainer: str,
+    effects: Mapping[str, Sequence[Effects]],
+    cases: Sequence[str],
+    *,
+    seed: int = 0,
+) -> dict[str, dict[str, Figure]]:
+    """By each other explainer and of ``MEASURES``, what one achieves, less what the other does for
+    the same cases. Probabilities are corrected for their number, all together (Holm, 1979).
+    Controls are left out: nobody asks whether they are better.
+
+    Args:
+        explainer: whose.
+        effects: by explainer, N in the same order.
+        cases: (N,) which case each is about.
+        seed: of the intervals and probabilities.
+    """
+    others = [o for o in effects if o != explainer and not o.startswith("control_")]
+    found = holm({
+        (other, measure): bootstrap_difference(
+            [
+                getattr(one, measure) - getattr(same, measure)
+                for one, same in zip(effects[explainer], effects[other], strict=True)
+            ],
+            cases,
+            seed=seed,
+        )
+        for other in others
+        for measure in MEASURES
+    })  # fmt: skip
+    return {other: {measure: found[other, measure] for measure in MEASURES} for other in others}
 
 
 def failed_controls(figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:

@@ -12,8 +12,10 @@ from innerview.evaluation._tables import (
     alignment_table,
     calibration_table,
     channel_table,
+    curve_table,
     decile_table,
     difference_table,
+    fidelity_difference_table,
     fidelity_table,
     further_table,
     judge_table,
@@ -48,7 +50,8 @@ class Findings:
         target_report: what target trainers report: ``target``, ``popularity`` and ``item_knn``
             with ``hr10`` and ``ndcg10``; ``distinct_first``, ``constant_hr5``, ``n_test``.
         provenance: what was explained by what; ``target`` names the target.
-        overview: the wire form of ``Overview``.
+        overviews: wire forms of ``Overview``, of all cases and of segments; what ``meta.segment``
+            says is what a segment's cases have in common.
         judges: what ``judges.json`` holds.
         agreements: with the surrogate's answers about each case, worst first.
         notes: remarks on this run, a sentence each.
@@ -59,7 +62,7 @@ class Findings:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     target_report: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    overview: Mapping[str, Any] = field(default_factory=dict)
+    overviews: Sequence[Mapping[str, Any]] = ()
     agreements: Sequence[CaseAgreement] = ()
     judges: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -85,11 +88,15 @@ def report_sheets(findings: Findings) -> list[Sheet]:
         sheet_of("differences", "hybrid, less", *difference_table(metrics, findings.domain)),
         sheet_of("channels", "exchanged", *channel_table(metrics)),
         sheet_of("fidelity", "explanations by (skills, then shares)", *fidelity_table(metrics)),
+        sheet_of("fidelity_differences", "explainer", *fidelity_difference_table(metrics)),
+        sheet_of(
+            "curves", "what is left without, or with only so many parts", *curve_table(metrics)
+        ),
         sheet_of("further", "explanations by", *further_table(metrics)),
         sheet_of("readers", "measure", *reader_table(metrics)),
         sheet_of("stability", "changed", *stability_table(metrics)),
         sheet_of("judges", "rated by", *judge_table(findings.judges)),
-        *driver_sheets(findings.overview),
+        *driver_sheets(findings.overviews),
         verdict_sheet(verdict_groups(findings.explanations)),
         _case_sheet(findings.explanations),
     ]

@@ -9,18 +9,30 @@ Axes: N cases.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
 from innerview.explanation.claims import CheckedClaim
 from innerview.explanation.evidence import Evidence
 from innerview.targets.protocol import Case, Target
 
-__all__ = ["GroupDriver", "OutcomeDrivers", "Overview", "PartDriver", "Told", "overview"]
+__all__ = [
+    "SLICES",
+    "GroupDriver",
+    "OutcomeDrivers",
+    "Overview",
+    "PartDriver",
+    "Told",
+    "overview",
+]
 
+SLICES = ("figures", "few_parts", "many_parts", "rare_outcomes", "other_outcomes")
+"""Of which cases there are figures: all, and some apart."""
 _PARTS_OF_AN_OUTCOME = 3
+
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,30 @@ class Told:
             return set()
         return set(self.evidence.necessary.parts)
 
+    @property
+    def carried(self) -> float:
+        """What the parts that speak for the outcome carry of its score, all of them together."""
+        changes = (effect.score_change or 0.0 for effect in self.evidence.leave_out)
+        return -sum(change for change in changes if change < 0)
+
+    def part_weights(self) -> Mapping[str, float]:
+        """The parts of which a verified claim says how strong they are, with their shares of what
+        is carried."""
+        changes = {e.part: e.score_change or 0.0 for e in self.evidence.leave_out}
+        named = [p for c in self.claims if c.claim.type == "EVIDENCE" for p in c.claim.parts]
+        return {part: -changes[part] / self.carried for part in named if self.carried}
+
+    def group_weights(self) -> Mapping[tuple[str, str], float]:
+        """The values of attributes that a verified claim is about, with what their parts do beyond
+        as many others, as a share of what is carried; below 0 where they speak against."""
+        beyond = {
+            (a.attribute, a.value): a.control_change - a.score_change
+            for a in self.evidence.attributes
+        }
+        stated = [c.claim.stated for c in self.claims if c.claim.type == "ATTRIBUTE"]
+        keys = [(str(own["attribute"]), str(own["value"])) for own in stated]
+        return {key: beyond[key] / self.carried for key in keys if self.carried and key in beyond}
+
 
 @dataclass(frozen=True, slots=True)
 class PartDriver:
@@ -53,6 +89,8 @@ class PartDriver:
         decides: of those, in which the outcome is no longer first without it alone.
         helps_decide: of those, in which none decides alone, and it is in a set that does; some of
             such a set may be idle, as it is found greedily.
+        weight: of verified claims about its strength, each counted by the share of the case's
+            score that the part carries.
     """
 
     part: str
@@ -61,6 +99,7 @@ class PartDriver:
     strongest: int
     decides: int
     helps_decide: int
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +110,8 @@ class GroupDriver:
         tried: cases in which its parts were taken away; some, of values that stand out.
         speaks_for, speaks_against: of those, in which its parts raise or lower the outcome beyond
             as many others, and no value that was tried does so more.
+        weight: of verified claims about it, each counted by the share of the case's score that its
+            parts carry beyond as many others; against counts below 0.
     """
 
     attribute: str
@@ -78,6 +119,7 @@ class GroupDriver:
     tried: int
     speaks_for: int
     speaks_against: int
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +143,8 @@ class Overview:
             tried; ``enough``: how many parts keep the outcome near the top by themselves, a mean.
         few_parts, many_parts: the same of the cases with the fewest parts, a quarter or, where
             others have as many, more; and of the rest. Both empty where all have as many.
+        rare_outcomes, other_outcomes: the same of the cases whose outcome is met least often, and
+            of the rest; empty also where that is not known.
         parts: those that decide most often first.
         groups: those that speak most often first, for or against.
         outcomes: those that come first most often first.
@@ -110,6 +154,8 @@ class Overview:
     figures: Mapping[str, Figure]
     few_parts: Mapping[str, Figure]
     many_parts: Mapping[str, Figure]
+    rare_outcomes: Mapping[str, Figure]
+    other_outcomes: Mapping[str, Figure]
     parts: tuple[PartDriver, ...]
     groups: tuple[GroupDriver, ...]
     outcomes: tuple[OutcomeDrivers, ...]
@@ -117,17 +163,24 @@ class Overview:
     def to_dict(self) -> dict[str, Any]:
         """The wire form: one JSON object."""
         told = asdict(self)
-        for name in ("figures", "few_parts", "many_parts"):
+        for name in SLICES:
             told[name] = {key: f.to_dict() for key, f in getattr(self, name).items()}
         return told
 
 
-def overview(told: Sequence[Told], target: Target, *, seed: int = 0) -> Overview:
+def overview(
+    told: Sequence[Told],
+    target: Target,
+    *,
+    popularity: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Overview:
     """Count what was measured, and of the claims about attributes what was verified.
 
     Args:
         told: N cases; of their claims the verified ones count.
         target: whose catalogues name things.
+        popularity: how often each outcome is met; those not named, never.
         seed: of the intervals.
 
     Raises:
@@ -136,19 +189,32 @@ def overview(told: Sequence[Told], target: Target, *, seed: int = 0) -> Overview
     told = [
         Told(t.case, t.evidence, [c for c in t.claims if c.verdict == "verified"]) for t in told
     ]
-    lengths = sorted(len(t.case.parts) for t in told)
-    few = lengths[max(0, len(told) // 4 - 1)] if told else 0
-    apart = [[t for t in told if (len(t.case.parts) <= few) == short] for short in (True, False)]
-    few_parts, many_parts = (_figures(own, seed) if all(apart) else {} for own in apart)
+    times = popularity or {}
+    apart = [
+        *_apart(told, [len(t.case.parts) for t in told]),
+        *_apart(told, [times.get(t.evidence.outcome, 0.0) for t in told]),
+    ]
+    few_parts, many_parts, rare, others = (_figures(own, seed) if own else {} for own in apart)
     return Overview(
         n_cases=len(told),
         figures=_figures(told, seed),
         few_parts=few_parts,
         many_parts=many_parts,
+        rare_outcomes=rare,
+        other_outcomes=others,
         parts=_parts(told, target),
         groups=_groups(told),
         outcomes=_outcomes(told, target),
     )
+
+
+def _apart(told: Sequence[Told], sizes: Sequence[float]) -> tuple[list[Told], list[Told]]:
+    """The cases of the least sizes, a quarter or, where others are as small, more, and the rest;
+    nobody where all are alike."""
+    least = sorted(sizes)[max(0, len(told) // 4 - 1)] if told else 0.0
+    small = [t for t, size in zip(told, sizes, strict=True) if size <= least]
+    large = [t for t, size in zip(told, sizes, strict=True) if size > least]
+    return (small, large) if large else ([], [])
 
 
 def _figures(told: Sequence[Told], seed: int) -> dict[str, Figure]:
@@ -173,13 +239,22 @@ def _parts(told: Sequence[Told], target: Target) -> tuple[PartDriver, ...]:
     strongest = Counter(own[0].part for t in told if (own := t.evidence.strongest()))
     decides = Counter(part for t in told for part in t.evidence.decisive())
     helps = Counter(part for t in told for part in t.together)
+    weights = _summed(t.part_weights() for t in told)
     found = [
-        PartDriver(p, target.parts.title(p), n, strongest[p], decides[p], helps[p])
+        PartDriver(p, target.parts.title(p), n, strongest[p], decides[p], helps[p], weights[p])
         for p, n in present.items()
     ]
     return tuple(
         sorted(found, key=lambda d: (-d.decides, -d.helps_decide, -d.strongest, d.present, d.part))
     )
+
+
+def _summed(weights: Iterable[Mapping[_Key, float]]) -> defaultdict[_Key, float]:
+    sums: defaultdict[_Key, float] = defaultdict(float)
+    for own in weights:
+        for key, weight in own.items():
+            sums[key] += weight
+    return sums
 
 
 def _groups(told: Sequence[Told]) -> tuple[GroupDriver, ...]:
@@ -192,8 +267,10 @@ def _groups(told: Sequence[Told]) -> tuple[GroupDriver, ...]:
                 speaks[str(stated["direction"])][key] += 1
     keys = set(speaks["for"]) | set(speaks["against"])
     tried = Counter((own.attribute, own.value) for t in told for own in t.evidence.attributes)
+    weights = _summed(t.group_weights() for t in told)
     found = [
-        GroupDriver(*key, tried[key], speaks["for"][key], speaks["against"][key]) for key in keys
+        GroupDriver(*key, tried[key], speaks["for"][key], speaks["against"][key], weights[key])
+        for key in keys
     ]
     return tuple(
         sorted(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from innerview.evaluation._charts import calibration_chart, decile_charts
+from innerview.evaluation._charts import calibration_chart, decile_charts, fidelity_charts
 from innerview.evaluation._counts import driver_tables, verdict_groups
 from innerview.evaluation._pages import page_environment, page_script
 from innerview.evaluation._tables import (
@@ -26,6 +26,7 @@ from innerview.evaluation._tables import (
     channel_table,
     decile_table,
     difference_table,
+    fidelity_difference_table,
     fidelity_table,
     further_table,
     judge_table,
@@ -132,12 +133,14 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         channels=channels,
         fidelity_headings=headings,
         fidelity=fidelity,
+        fidelity_differences=fidelity_difference_table(metrics),
+        fidelity_charts=fidelity_charts(metrics),
         further=further_table(metrics),
         readers=reader_table(metrics),
         stability=stability_table(metrics),
         judges=judge_table(findings.judges),
         judge_notes=list(judge_notes(findings.judges)) if findings.judges else [],
-        drivers=driver_tables(findings.overview),
+        drivers=[driver_tables(own) for own in findings.overviews],
         verdicts=verdict_groups(explanations),
         cases=[_case(number, one) for number, one in enumerate(shown, start=1)],
         provenance=[(key, _plain(value)) for key, value in findings.provenance.items()],

@@ -29,8 +29,10 @@ __all__ = [
 
 MetricTree: TypeAlias = Mapping[str, Union[Figure, "MetricTree"]]
 """Figures under names: ``alignment.<form>.<metric>``, ``differences.<other>.<metric>``,
-``fidelity.<method>.<metric>``, ``stability.<change>.<method>.<metric>``,
-``deciles.<form>.<measure>.<tenth>`` and ``calibration.<form>.<bin>.<measure>``."""
+``fidelity.<method>.<metric>``, ``fidelity.<method>.curves.<curve>.<parts>``,
+``fidelity_differences.<method>.<other>.<metric>``,
+``stability.<change>.<method>.<metric>``, ``deciles.<form>.<measure>.<tenth>`` and
+``calibration.<form>.<bin>.<measure>``."""
 
 _FIGURE = frozenset({"value", "low", "high", "n"})
 

@@ -14,6 +14,7 @@ from innerview.pipeline._fidelity import fidelity
 from innerview.pipeline._judge import judge
 from innerview.pipeline._overview import write_overview
 from innerview.pipeline._report import explain, report
+from innerview.pipeline._segment import Segment
 from innerview.pipeline._stability import stability
 from innerview.pipeline._stage import Event, RunSettings, Say
 from innerview.pipeline._target import train_target
@@ -23,6 +24,7 @@ __all__ = [
     "Event",
     "RunSettings",
     "Say",
+    "Segment",
     "align",
     "benchmark",
     "compare",

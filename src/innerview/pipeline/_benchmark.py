@@ -23,6 +23,7 @@ def benchmark(
     *,
     n_cases: int = 1600,
     n_surrogate: int = 200,
+    target_only: bool = False,
     given: Mapping[str, Path] | None = None,
     seed: int = 0,
 ) -> Path:
@@ -37,6 +38,7 @@ def benchmark(
         n_cases: for explainers that ask the target or nobody, and for what drives it.
         n_surrogate: held-out cases for the surrogate's own claims; a quarter of them, explained
             twice, for stability.
+        target_only: leave out all that needs a language model.
         given: files of explanations that somebody else made, by the name that their figures get.
         seed: of baselines, controls and intervals.
 
@@ -47,17 +49,21 @@ def benchmark(
         DataError: a file of explanations cannot be used.
         RunError: a control shows skill, so that no figure could be believed; the report says so.
     """
-    if (run / "surrogate" / "manifest.json").exists():
+    if target_only:
+        say(Event("evaluate", "left out: it needs a language model"))
+    elif (run / "surrogate" / "manifest.json").exists():
         evaluate(run, say, seed=seed)
     else:
         say(Event("evaluate", "left out: there is no surrogate"))
     if load_target(run / "target").capabilities.rescoring:
         try:
-            fidelity(run, say, n_cases=n_cases, n_surrogate=n_surrogate, given=given, seed=seed)
+            n_own = 0 if target_only else n_surrogate
+            fidelity(run, say, n_cases=n_cases, n_surrogate=n_own, given=given, seed=seed)
         except RunError:
             report(run, say)
             raise
-        stability(run, say, n_cases=max(2, n_surrogate // 4), seed=seed)
+        n_twice = max(2, n_surrogate // 4)
+        stability(run, say, n_cases=n_twice, target_only=target_only, seed=seed)
         write_overview(run, say, n_cases=n_cases, seed=seed)
     else:
         say(Event("fidelity", "left out: the target cannot score a changed case"))

@@ -20,7 +20,14 @@ from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.conventional import masked_scores
 from innerview.evaluation.discriminators import foretold_scores, told_apart
-from innerview.evaluation.fidelity import effects_of, failed_controls, skills
+from innerview.evaluation.fidelity import (
+    Effects,
+    curves,
+    differences_of,
+    effects_of,
+    failed_controls,
+    skills,
+)
 from innerview.evaluation.given import Given, given_figures, given_orders
 from innerview.evaluation.results import MetricTree, write_metrics
 from innerview.evaluation.simulatability import simulated_changes
@@ -32,6 +39,7 @@ from innerview.pipeline._kept import Kept
 from innerview.pipeline._measured import (
     fewest_queries,
     fingerprint_in,
+    forms_of,
     is_measured,
     read_explanations,
     readable_surrogate,
@@ -50,8 +58,10 @@ _DRAWS = 8
 may have."""
 _LEARNED_FROM = 50, 500
 """Cases from which a mask is learned, at least and at most."""
-_VERSION = 1
+_VERSION = 2
 """Of what is measured."""
+_SAID = 1
+"""Of what language models are asked, whose answers are kept."""
 _READ = 100
 """Texts that a language model reads, the first ones: it takes long."""
 _SINGLES = Thresholds(max_set=1, max_groups=0)
@@ -117,8 +127,8 @@ def fidelity(
     known = read_cases(run)
     others = read_explanations(given or {}, target, known)
     texts = {name: file.read_text(encoding="utf-8") for name, file in (given or {}).items()}
-    whose = [target.fingerprint, fingerprint_in(run / "surrogate"), seed, _VERSION]
-    asked = [n_cases, n_surrogate, shapley_budget, texts, unaligned, reader]
+    whose = [target.fingerprint, fingerprint_in(run / "surrogate"), seed, _SAID]
+    asked = [n_cases, n_surrogate, shapley_budget, texts, unaligned, reader, _VERSION]
     made_from = digest([*whose, asked])
     path = run / "report" / "fidelity.json"
     if is_measured(path, "fidelity", made_from):
@@ -132,8 +142,12 @@ def fidelity(
     found = _of_the_target(target, pairs, say, shapley_budget=shapley_budget, seed=seed)
     _of_a_learned_mask(target, pairs, to_learn_from, found, say, seed=seed)
     _of_nobody(run, target, pairs, found, seed=seed)
+    names = [case.case_id for case, _ in pairs]
     with _noted(path, target):
-        tree = _figures(target, pairs, found, say, seed=seed)
+        effects = _effects(target, pairs, found, say)
+        tree = _figures(effects, pairs, found, seed=seed)
+        less: dict[str, MetricTree] = {}
+        less["grounded"] = differences_of("grounded", effects, names, seed=seed)
         heldout = {case.case_id for case in known.test}
         own_pairs = [(case, outcome) for case, outcome in pairs if case.case_id in heldout]
         own_pairs = own_pairs[:n_surrogate]
@@ -144,15 +158,9 @@ def fidelity(
             reasons.of_surrogate(surrogate)
             if unaligned:
                 reasons.of_base(surrogate.base.name, known.train, seed=seed)
-            own = reasons.found
-            mine = list(own.orders)
-            for name, draws in found.orders.items():
-                if name in ("random", "leave_one_out") or name.startswith("control_"):
-                    own.orders[name] = [draw[: len(own_pairs)] for draw in draws]
-            own.claims["grounded"] = found.claims["grounded"][: len(own_pairs)]
-            figures = _figures(target, own_pairs, own, say, seed=seed)
-            tree |= {name: figures[name] for name in mine}
-            found.cost |= own.cost
+            figures, differences = _beside_the_target(reasons, found, seed=seed)
+            tree |= figures
+            less |= differences
         for name, explanations in others.items():
             tree[name] = _of_a_file(target, name, explanations, say, reader=reader, seed=seed)
         if find_spec("sklearn") is not None:
@@ -170,7 +178,7 @@ def fidelity(
         "cost": found.cost,
         "made_from": made_from,
     }
-    write_metrics(path, {"fidelity": tree}, meta=meta)
+    write_metrics(path, {"fidelity": tree, "fidelity_differences": less}, meta=meta)
     say(Event("fidelity", f"{path}", 1.0))
     return path
 
@@ -211,6 +219,28 @@ def _of_the_target(
     _of_conventional_surrogates(target, pairs, found, say, seed=seed)
     found.orders["control_permuted_target"] = _of_permuted(target, pairs, seed=seed)
     return found
+
+
+def _beside_the_target(
+    reasons: OwnReasons, found: Found, *, seed: int
+) -> tuple[dict[str, MetricTree], dict[str, MetricTree]]:
+    """Figures of what language models say, and what the surrogate that is told most has over
+    everybody else, for the cases that they were asked about: the first ones.
+
+    Raises:
+        _FooledError: a control shows skill.
+    """
+    own, pairs, n = reasons.found, reasons.pairs, len(reasons.pairs)
+    mine = list(own.orders)
+    own.orders |= {name: [draw[:n] for draw in draws] for name, draws in found.orders.items()}
+    own.claims["grounded"] = found.claims["grounded"][:n]
+    found.cost |= own.cost
+    effects = _effects(reasons.target, pairs, own, reasons.say)
+    figures = _figures(effects, pairs, own, seed=seed)
+    best = f"surrogate_{forms_of(reasons.target)[-1]}"
+    names = [case.case_id for case, _ in pairs]
+    differences = differences_of(best, effects, names, seed=seed)
+    return {name: figures[name] for name in mine}, {best: differences}
 
 
 def _of_a_learned_mask(
@@ -304,7 +334,8 @@ def _of_a_file(
         "control_permuted_target": _of_permuted(target, pairs, seed=seed),
         "control_shuffled": _shuffled(cases, singles, seed=seed),
     }
-    figures = {**_figures(target, pairs, own, say, seed=seed)[name]}
+    effects = _effects(target, pairs, own, say)
+    figures = {**_figures(effects, pairs, own, seed=seed)[name]}
     figures |= given_figures(given, seed=seed)
     if find_spec("sklearn") is not None:
         figures |= simulated_changes(given, evidence, target, seed=seed)
@@ -361,24 +392,34 @@ def _of_nobody(
     found.orders["control_shuffled"] = _shuffled(cases, grounded, seed=seed)
 
 
+def _effects(
+    target: Target, pairs: Sequence[tuple[Case, str]], found: Found, say: Say
+) -> dict[str, list[Effects]]:
+    say(Event("fidelity", f"{len(found.orders)} explainers tried on {len(pairs)} cases"))
+    return effects_of(target, pairs, found.orders)
+
+
 def _figures(
-    target: Target, pairs: Sequence[tuple[Case, str]], found: Found, say: Say, *, seed: int
+    effects: Mapping[str, Sequence[Effects]],
+    pairs: Sequence[tuple[Case, str]],
+    found: Found,
+    *,
+    seed: int,
 ) -> dict[str, MetricTree]:
     """Figures by explainer.
 
     Raises:
         _FooledError: a control shows skill.
     """
-    say(Event("fidelity", f"{len(found.orders)} explainers tried on {len(pairs)} cases"))
-    effects = effects_of(target, pairs, found.orders)
     names = [case.case_id for case, _ in pairs]
     figures = skills(effects, names, floor="random", ceiling="leave_one_out", seed=seed)
     if wrong := failed_controls(figures):
         raise _FooledError(f"no figure can be believed: {'; '.join(wrong)}", wrong)
     truth = found.claims.get("grounded", [])
+    claims = {
+        name: claim_figures(own, truth, names, seed=seed) for name, own in found.claims.items()
+    }
     return {
-        name: {**own, **claim_figures(found.claims[name], truth, names, seed=seed)}
-        if name in found.claims
-        else own
+        name: {**own, **claims.get(name, {}), "curves": curves(effects[name], names, seed=seed)}
         for name, own in figures.items()
     }

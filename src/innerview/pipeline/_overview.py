@@ -15,24 +15,20 @@ from innerview.errors import RunError
 from innerview.evaluation.overview import Told, overview
 from innerview.explanation._ask import first_outcomes
 from innerview.pipeline._measured import is_measured, rescoring_target, usable_cases
+from innerview.pipeline._segment import Segment
 from innerview.pipeline._stage import Event, Say, digest, write_json
 from innerview.targets import Case, Target
 
-__all__ = ["overview_of", "write_overview"]
+__all__ = ["overview_of", "overviews_of", "write_overview"]
 
 _AT_ONCE = 128
-_VERSION = 2
+_VERSION = 3
 """Of what is measured."""
+_EVERYTHING = Segment()
 
 
 def write_overview(
-    run: Path,
-    say: Say,
-    *,
-    n_cases: int = 1600,
-    outcome: str | None = None,
-    part: str | None = None,
-    seed: int = 0,
+    run: Path, say: Say, *, n_cases: int = 1600, segment: Segment = _EVERYTHING, seed: int = 0
 ) -> Path:
     """Measure evidence for many cases, replay what it says, and count what holds.
 
@@ -40,8 +36,7 @@ def write_overview(
         run: with a target and its cases; those held out come first. No surrogate takes part.
         say: told how far it is.
         n_cases: at most, of those that are looked for.
-        outcome: only cases for which this comes first.
-        part: only cases that hold this.
+        segment: which cases; figures of some stand beside those of all.
         seed: of the intervals.
 
     Raises:
@@ -49,22 +44,19 @@ def write_overview(
         RunError: the target cannot rescore, or there is no such case.
     """
     target = rescoring_target(run)
-    # What is asked of some cases must not take the place of what the report shows.
-    which = "" if outcome is None and part is None else f"-{digest([outcome, part])[:8]}"
-    path = run / "report" / f"overview{which}.json"
-    made_from = digest([target.fingerprint, n_cases, outcome, part, seed, _VERSION])
+    # What is asked of some cases must not take the place of what the report shows of all.
+    which = segment.key()
+    path = run / "report" / (f"overview-{which[:8]}.json" if which else "overview.json")
+    made_from = digest([target.fingerprint, n_cases, which, seed, _VERSION])
     if is_measured(path, "figures", made_from):
         say(Event("overview", "unchanged, kept"))
         return path
     began = time.monotonic()
     known = read_cases(run)
     cases = usable_cases([*known.test, *known.valid, *known.train], target)
-    if part is not None:
-        target.parts.rows([part])
-        cases = [case for case in cases if part in case.parts]
-    pairs = _pairs(cases, target, outcome, n_cases)
+    pairs = _pairs(segment.of(run, cases, target), target, segment.outcome, n_cases)
     if not pairs:
-        raise RunError(f"{run}: no case {_looked_for(outcome, part)}; try another")
+        raise RunError(f"{run}: no case {segment.told()}; try another")
     told: list[Told] = []
     for start in range(0, len(pairs), _AT_ONCE):
         chunk = pairs[start : start + _AT_ONCE]
@@ -75,14 +67,16 @@ def write_overview(
     meta = {
         "made_from": made_from,
         "target": target.fingerprint,
-        "outcome": outcome,
-        "part": part,
+        "segment": segment.told() if which else None,
         "seed": seed,
         "innerview": version("innerview"),
         "queries": target.queries.used,
         "seconds": round(time.monotonic() - began, 1),
     }
-    write_json(path, {**overview(told, target, seed=seed).to_dict(), "meta": meta})
+    popularity = run / "labels" / "popularity.json"
+    counts = json.loads(popularity.read_text(encoding="utf-8")) if popularity.exists() else {}
+    counted = overview(told, target, popularity=counts, seed=seed)
+    write_json(path, {**counted.to_dict(), "meta": meta})
     say(Event("overview", f"{path}", 1.0))
     return path
 
@@ -91,6 +85,12 @@ def overview_of(path: Path, target: Target) -> dict[str, Any]:
     """What was counted, if it is there and of this target."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found if found.get("meta", {}).get("target") == target.fingerprint else {}
+
+
+def overviews_of(folder: Path, target: Target) -> list[dict[str, Any]]:
+    """The same of all cases, and then of segments."""
+    paths = [folder / "overview.json", *sorted(folder.glob("overview-*.json"))]
+    return [found for path in paths if (found := overview_of(path, target))]
 
 
 def _pairs(
@@ -108,9 +108,3 @@ def _pairs(
         if len(found) >= n_cases:
             break
     return found[:n_cases]
-
-
-def _looked_for(outcome: str | None, part: str | None) -> str:
-    said = [f"has {outcome!r} first"] if outcome is not None else []
-    said += [f"holds {part!r}"] if part is not None else []
-    return " and ".join(said) or "has parts to leave out"

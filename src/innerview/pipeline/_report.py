@@ -18,7 +18,7 @@ from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.style import Style
 from innerview.pipeline._measured import fingerprint_in, limits_of
-from innerview.pipeline._overview import overview_of
+from innerview.pipeline._overview import overviews_of
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import Target, load_target
@@ -132,6 +132,7 @@ def report(run: Path, say: Say) -> Path:
     fidelity, _ = measured["fidelity"]
     metrics = measured["metrics"][0] | {
         "fidelity": fidelity.get("fidelity", {}),
+        "fidelity_differences": fidelity.get("fidelity_differences", {}),
         "failed_controls": fidelity.get("meta", {}).get("failed_controls", []),
         "stability": measured["stability"][0].get("stability", {}),
     }
@@ -156,7 +157,7 @@ def report(run: Path, say: Say) -> Path:
         metrics=metrics,
         agreements=_agreements(run, metrics),
         judges=measured["judges"][0],
-        overview=overview_of(run / "report" / "overview.json", target),
+        overviews=overviews_of(run / "report", target),
         target_report=target.manifest.training if target.manifest else {},
         provenance=provenance,
         domain=target.outcomes.domain,

@@ -53,7 +53,13 @@ Both = tuple[Sequence[Said], Sequence[Said]]
 
 
 def stability(
-    run: Path, say: Say, *, n_cases: int = 50, beside: Path | None = None, seed: int = 0
+    run: Path,
+    say: Say,
+    *,
+    n_cases: int = 50,
+    beside: Path | None = None,
+    target_only: bool = False,
+    seed: int = 0,
 ) -> Path:
     """Explain held-out cases again: with titles in other words, with parts in another order, by
     another surrogate, with other random numbers; and measure how far what is said agrees.
@@ -63,6 +69,7 @@ def stability(
         say: told how far it is.
         n_cases: at most.
         beside: the folder of another surrogate of the same target.
+        target_only: ask no surrogate, even if there is one.
         seed: of wordings, orders, chance and intervals.
 
     Raises:
@@ -71,7 +78,8 @@ def stability(
         SurrogateError: a surrogate is damaged, or was aligned with another target.
     """
     target = rescoring_target(run)
-    whose = [fingerprint_in(folder) for folder in (run / "surrogate", beside) if folder is not None]
+    folders = () if target_only else (run / "surrogate", beside)
+    whose = [fingerprint_in(folder) for folder in folders if folder is not None]
     made_from = digest([target.fingerprint, whose, n_cases, seed, _VERSION])
     path = run / "report" / "stability.json"
     if is_measured(path, "stability", made_from):
@@ -81,7 +89,7 @@ def stability(
     cases = usable_cases(read_cases(run).test, target)[:n_cases]
     if len(cases) < 2:
         raise RunError(f"{run}: {len(cases)} cases have parts to leave out; two or more are needed")
-    surrogate, other = _surrogates(run, beside, target, say)
+    surrogate, other = (None, None) if target_only else _surrogates(run, beside, target, say)
     pairs = list(zip(cases, first_outcomes(target, [(c, c) for c in cases]), strict=True))
     asked = _asked(target, pairs, say, seed=seed)
     said = {change: {"grounded": _grounded(*own)} for change, own in asked.items()}

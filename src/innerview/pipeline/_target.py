@@ -123,7 +123,9 @@ def train_target(settings: RunSettings, say: Say, *, max_seconds: float | None =
         say(Event("target", f"it can score its own {len(own):,} cases alone, and none changed"))
         parts = {case.case_id: case.parts for case in own}
     cases = split_cases(parts, n_test=settings.n_test, seed=settings.seed, ratings=ratings)
-    write_cases(labels / "cases.parquet", cases)
+    met = loaded.interactions.times() if settings.time_col is not None else {}
+    times = {user: max(met[user][i] for i in own) for user, own in parts.items() if met and own}
+    write_cases(labels / "cases.parquet", cases, times)
     popularity = Counter(item for items in data.train.values() for item in items)
     write_json(labels / "popularity.json", dict(popularity))
     finish(labels, made_from, trained_from=trained_from, how=how, notes=loaded.notes)

@@ -68,3 +68,14 @@
   filter();
   for (const strip of document.querySelectorAll(".iv-parts")) strip.tabIndex = 0;
 })();
+(() => {
+  for (const chart of document.querySelectorAll(".ev-chart")) {
+    const curves = chart.querySelectorAll("g.ev-curve");
+    chart.querySelectorAll("label").forEach((label, at) => {
+      const box = label.control;
+      label.classList.remove("ev-off");
+      box.hidden = false;
+      box.addEventListener("change", () => curves[at].classList.toggle("ev-off", !box.checked));
+    });
+  }
+})();
