@@ -55,8 +55,8 @@ def compared(place: Path) -> dict[str, Any]:
 def _same_top(target: BundleTarget, case: Case, library: Any, ours: Any) -> bool:
     """Whether the best items are the same ones in the same order; of a tie any order is."""
     tops = []
-    for scores in (library, ours):
-        scores = scores.copy()
+    for given in (library, ours):
+        scores = given.copy()
         scores[target.outcomes.rows(case.parts)] = -np.inf
         tops.append(np.argsort(-scores, kind="stable")[:TOP])
     same, other = library[tops[0]], library[tops[1]]
@@ -74,8 +74,8 @@ def main() -> int:
             print(f"{row['model']}: refused: {row['refused']}")
         else:
             print(
-                f"{row['model']}: {row['encoder']}, {row['n_cases']} cases x {row['n_items']} items, "
-                f"differs by {row['max_difference']:.1e}, "
+                f"{row['model']}: {row['encoder']}, {row['n_cases']} cases x {row['n_items']} "
+                f"items, differs by {row['max_difference']:.1e}, "
                 f"same top {TOP} in {row['same_top20']:.1%}"
             )
     return 0 if rows and all(row["agrees"] for row in rows) else 1

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 import pyarrow.parquet
@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 OUT, EXPORTERS = Path(sys.argv[1]), sys.argv[2]
 sys.path.insert(0, EXPORTERS)
-import innerview_export as export  # noqa: E402
+import innerview_export as export  # noqa: E402  (where it is, has just been said)
 from innerview_export._model import cases_of  # noqa: E402
 
 DATA = Path(__file__).parents[2] / "src" / "innerview" / "data" / "files" / "movietweetings"
@@ -29,18 +29,18 @@ LEAST_EVENTS = 30
 SEED = 0
 
 
-def read_histories() -> Dict[str, List[str]]:
+def read_histories() -> dict[str, list[str]]:
     """Six hundred users, and the films that 30 of all users or more have met; oldest first."""
     table = pyarrow.parquet.read_table(DATA / "interactions.parquet").to_pydict()
     events = sorted(zip(table["timestamp"], table["user_id"], table["item_id"]))
-    counts: Dict[str, int] = {}
+    counts: dict[str, int] = {}
     for _, _, item in events:
         counts[item] = counts.get(item, 0) + 1
-    histories: Dict[str, List[str]] = {}
+    histories: dict[str, list[str]] = {}
     for _, user, item in events:
         if counts[item] >= LEAST_EVENTS:
             histories.setdefault(user, []).append(item)
-    users = sorted((u for u, h in histories.items() if len(h) >= 5), key=lambda u: hash_of(u))
+    users = sorted((u for u, h in histories.items() if len(h) >= 5), key=hash_of)
     return {user: histories[user] for user in users[:N_USERS]}
 
 
@@ -69,7 +69,7 @@ ITEMS = sorted({item for history in HISTORIES.values() for item in history})
 USERS = list(HISTORIES)
 
 
-def rows_of(histories: Dict[str, List[str]]) -> "tuple[List[int], List[int]]":
+def rows_of(histories: dict[str, list[str]]) -> tuple[list[int], list[int]]:
     """User rows and item columns of all events, in the order of time of each user."""
     column = {item: at for at, item in enumerate(ITEMS)}
     pairs = [(row, column[i]) for row, h in enumerate(histories.values()) for i in h]

@@ -60,7 +60,7 @@ def train(model, states, weights):
     model.eval()
 
 
-def left(name, model, states, weights, predict, asked):
+def left(name, model, *, states, weights, predict, asked):
     started = time.time()
     train(model, states, weights)
     exported = export.from_replay(model, ids=ITEMS, session_length=LENGTH)
@@ -80,17 +80,17 @@ newer = SasRec.from_params(
 left(
     "sasrec",
     newer,
-    lambda given, mask: newer.body({"item_id": given}, mask),
-    newer.body.embedder.get_item_weights,
-    lambda features, mask: newer(features, mask)["logits"],
-    "forward_inference",
+    states=lambda given, mask: newer.body({"item_id": given}, mask),
+    weights=newer.body.embedder.get_item_weights,
+    predict=lambda features, mask: newer(features, mask)["logits"],
+    asked="forward_inference",
 )
 older = SasRecModel(schema(), num_blocks=1, num_heads=2, hidden_size=WIDTH, max_len=LENGTH)
 left(
     "sasrec-older",
     older,
-    lambda given, mask: older.forward_step({"item_id": given}, mask),
-    older.item_embedder.get_all_item_weights,
-    older.predict,
-    "predict",
+    states=lambda given, mask: older.forward_step({"item_id": given}, mask),
+    weights=older.item_embedder.get_all_item_weights,
+    predict=older.predict,
+    asked="predict",
 )

@@ -35,6 +35,7 @@ from innerview.targets.manifest import (
     OnnxEncoder,
     RidgeFoldIn,
     Static,
+    SumOfParts,
 )
 from innerview.targets.protocol import Capabilities, Case, FloatArray, IntArray, QueryCounter
 
@@ -99,7 +100,7 @@ def make_encoder(contents: Contents) -> CaseEncoder:
         return AlsEncoder(vectors, alpha=spec.alpha, regularization=spec.regularization)
     if isinstance(spec, MeanOfParts):
         return MeanEncoder(vectors)
-    if isinstance(spec, ItemItem):
+    if isinstance(spec, ItemItem | SumOfParts):
         return SumEncoder(vectors)
     if isinstance(spec, Static):
         return _static_encoder(contents)

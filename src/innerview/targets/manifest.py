@@ -25,6 +25,7 @@ __all__ = [
     "OnnxEncoder",
     "RidgeFoldIn",
     "Static",
+    "SumOfParts",
 ]
 
 BUNDLE_VERSION: Final = 1
@@ -71,6 +72,16 @@ class MeanOfParts(_Record):
     """The case vector is the mean of its parts' vectors."""
 
     kind: Literal["mean"] = "mean"
+
+
+class SumOfParts(_Record):
+    """The case vector is the sum of its parts' vectors.
+
+    So linear autoencoders of low rank fold a history in (PureSVD): ``parts`` is V / sigma,
+    ``outcomes`` V sigma.
+    """
+
+    kind: Literal["sum"] = "sum"
 
 
 class ItemItem(_Record):
@@ -141,7 +152,15 @@ class Live(_Record):
 
 
 EncoderSpec = Annotated[
-    OnnxEncoder | AlsFoldIn | MeanOfParts | ItemItem | Static | RidgeFoldIn | Http | Live,
+    OnnxEncoder
+    | AlsFoldIn
+    | MeanOfParts
+    | SumOfParts
+    | ItemItem
+    | Static
+    | RidgeFoldIn
+    | Http
+    | Live,
     Field(discriminator="kind"),
 ]
 

@@ -6,7 +6,7 @@ Any library whose scores are dot products can be exported by these, with its own
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
@@ -21,11 +21,11 @@ def from_vectors(
     vectors: Any,
     *,
     ids: Sequence[Any],
-    encoder: Dict[str, Any],
+    encoder: dict[str, Any],
     answer: Answer,
     part_vectors: Any = None,
     name: str = "vectors",
-    max_parts: Optional[int] = 50,
+    max_parts: int | None = 50,
     whole_histories: bool = False,
     libraries: Sequence[str] = (),
 ) -> Model:
@@ -62,7 +62,7 @@ def from_item_item(
     ids: Sequence[Any],
     answer: Answer,
     name: str = "item-item",
-    max_parts: Optional[int] = 50,
+    max_parts: int | None = 50,
     whole_histories: bool = False,
     libraries: Sequence[str] = (),
 ) -> Model:
@@ -83,9 +83,8 @@ def from_item_item(
     size = 4 * int(matrix.shape[0]) * int(matrix.shape[1])
     if size > MAX_MATRIX_BYTES:
         raise ExportError(
-            "an item-item matrix of {:.1f} GiB; at most 4 are written, so keep fewer items".format(
-                size / 2**30
-            )
+            f"an item-item matrix of {size / 2**30:.1f} GiB; at most 4 are written, "
+            "so keep fewer items"
         )
     dense = matrix.toarray() if hasattr(matrix, "toarray") else matrix
     return Model(
@@ -130,7 +129,7 @@ def from_static(
     users, items = float32(user_vectors), float32(item_vectors)
     known = list(map(str, user_ids))
     if len(known) != len(users):
-        raise ExportError("{} user ids for {} user vectors".format(len(known), len(users)))
+        raise ExportError(f"{len(known)} user ids for {len(users)} user vectors")
 
     def answer(cases: Sequence[Case]) -> FloatArray:
         rows = [np.asarray(score_user(case.case_id), dtype=np.float32) for case in cases]
@@ -152,7 +151,7 @@ def from_static(
 
 def _with_biases(
     users: FloatArray, items: FloatArray, known: Sequence[str], answer: Answer
-) -> "tuple[FloatArray, FloatArray]":
+) -> tuple[FloatArray, FloatArray]:
     """Vectors with a column for item biases, and one for user biases, where there are any.
 
     What dot products leave of the scores is split as if it were the sum of the two; if it is not,
@@ -160,7 +159,7 @@ def _with_biases(
     """
     scores = answer([Case(known[0], ())])
     if scores.shape[1] != len(items):
-        raise ExportError("{} scores for {} item vectors".format(scores.shape[1], len(items)))
+        raise ExportError(f"{scores.shape[1]} scores for {len(items)} item vectors")
     left = scores[0].astype(np.float64) - items.astype(np.float64) @ users[0].astype(np.float64)
     if np.abs(left).max() <= 1e-5 * max(1e-12, float(np.abs(scores).max())):
         return users, items

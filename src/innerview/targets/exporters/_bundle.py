@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 
@@ -30,14 +30,14 @@ BUNDLE_VERSION = 1
 
 
 def write_bundle(
-    path: Union[str, Path],
+    path: str | Path,
     model: Model,
     *,
-    items: Optional[Items] = None,
+    items: Items | None = None,
     histories: Mapping[Any, Sequence[Any]],
     n_check: int = 64,
     overwrite: bool = False,
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """Write a bundle, with what the library's own model answers to some cases.
 
     Args:
@@ -56,7 +56,7 @@ def write_bundle(
     """
     folder, items = Path(path), items or Items()
     if folder.exists() and not overwrite:
-        raise ExportError("{}: exists already; remove it or pass overwrite=True".format(folder))
+        raise ExportError(f"{folder}: exists already; remove it or pass overwrite=True")
     model.ids = _checked_ids(model)
     cases = cases_of(histories, model)
     if model.max_parts is None:
@@ -72,33 +72,31 @@ def write_bundle(
     return manifest
 
 
-def _checked_ids(model: Model) -> List[str]:
+def _checked_ids(model: Model) -> list[str]:
     ids = [str(each) for each in model.ids]
     twice = [each for each, n in Counter(ids).items() if n > 1]
     if twice:
-        raise ExportError("id {!r} stands for two items; ids must be unique".format(twice[0]))
+        raise ExportError(f"id {twice[0]!r} stands for two items; ids must be unique")
     for what, matrix in (
         ("vectors", model.vectors),
         ("part vectors", model.part_vectors),
         ("rows of the item-item matrix", model.item_item),
     ):
         if matrix is not None and len(matrix) != len(ids):
-            raise ExportError("{} {} for {} item ids".format(len(matrix), what, len(ids)))
+            raise ExportError(f"{len(matrix)} {what} for {len(ids)} item ids")
     return ids
 
 
-def _spread(n: int, k: int) -> List[int]:
+def _spread(n: int, k: int) -> list[int]:
     return sorted({int(at) for at in np.linspace(0, n - 1, min(n, max(1, k)))})
 
 
-def _compared(model: Model, asked: Sequence[Case]) -> Tuple[FloatArray, float]:
+def _compared(model: Model, asked: Sequence[Case]) -> tuple[FloatArray, float]:
     """What the library answers, and how far the bundle will be from it."""
     answers = np.asarray(model.answer(asked), dtype=np.float32)
     if answers.shape != (len(asked), len(model.ids)):
         raise ExportError(
-            "the library answered {}; expected {}".format(
-                answers.shape, (len(asked), len(model.ids))
-            )
+            f"the library answered {answers.shape}; expected {(len(asked), len(model.ids))}"
         )
     if not np.isfinite(answers).all():
         raise ExportError("the library answered NaN or infinity")
@@ -117,7 +115,7 @@ def _compared(model: Model, asked: Sequence[Case]) -> Tuple[FloatArray, float]:
 
 def _record(
     model: Model, cases: Sequence[Case], answers: FloatArray
-) -> Tuple[List[Dict[str, Any]], FloatArray]:
+) -> tuple[list[dict[str, Any]], FloatArray]:
     """The best items of each case without its own parts, and the library's scores of them."""
     row_of = {item: row for row, item in enumerate(model.ids)}
     left = min(len(model.ids) - len(set(case.parts)) for case in cases)
@@ -133,9 +131,9 @@ def _record(
     return records, np.asarray(scores, dtype=np.float32).reshape(len(cases), k)
 
 
-def _vector_files(model: Model, cases: Sequence[Case]) -> Dict[str, bytes]:
-    tensors: Dict[str, FloatArray] = {}
-    files: Dict[str, bytes] = {}
+def _vector_files(model: Model, cases: Sequence[Case]) -> dict[str, bytes]:
+    tensors: dict[str, FloatArray] = {}
+    files: dict[str, bytes] = {}
     if model.item_item is not None:
         tensors["item_item"] = model.item_item
     elif model.vectors is not None:
@@ -156,9 +154,9 @@ def _manifest(
     model: Model,
     items: Items,
     files: Mapping[str, bytes],
-    records: List[Dict[str, Any]],
+    records: list[dict[str, Any]],
     difference: float,
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     n_items = len(model.ids)
     return {
         "version": BUNDLE_VERSION,
@@ -188,7 +186,7 @@ def _manifest(
     }
 
 
-def _versions(packages: Sequence[str]) -> Dict[str, str]:
+def _versions(packages: Sequence[str]) -> dict[str, str]:
     from importlib import metadata
 
     found = {"python": sys.version.split()[0]}
@@ -209,21 +207,21 @@ def _sealed(manifest: Mapping[str, Any]) -> bytes:
     return (text[:at] + digest + text[at + len(blank) :]).encode()
 
 
-def _catalogue(ids: Sequence[str], items: Items) -> Dict[str, List[Any]]:
+def _catalogue(ids: Sequence[str], items: Items) -> dict[str, list[Any]]:
     """``item_id, title`` and a list column for each attribute; titles made distinct by the id."""
     given = {str(item): title for item, title in items.titles.items()}
     titles = [str(given.get(item) or item) for item in ids]
     while len(set(titles)) < len(titles):
         counts = Counter(titles)
         titles = [t if counts[t] == 1 else t + " [" + i + "]" for t, i in zip(titles, ids)]
-    table: Dict[str, List[Any]] = {"item_id": list(ids), "title": titles}
+    table: dict[str, list[Any]] = {"item_id": list(ids), "title": titles}
     for name, values in items.attributes.items():
         of = {str(item): [str(value) for value in several] for item, several in values.items()}
         table[name] = [of.get(item, []) for item in ids]
     return table
 
 
-def _parquet(table: Mapping[str, List[Any]]) -> bytes:
+def _parquet(table: Mapping[str, list[Any]]) -> bytes:
     """Columns of text, or of lists of text."""
     buffer = io.BytesIO()
     lists = {name: name not in ("item_id", "title", "case_id") for name in table}
@@ -238,12 +236,12 @@ def _parquet(table: Mapping[str, List[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _parquet_by_polars(table: Mapping[str, List[Any]], lists: Mapping[str, bool]) -> bytes:
+def _parquet_by_polars(table: Mapping[str, list[Any]], lists: Mapping[str, bool]) -> bytes:
     try:
         import polars
     except ImportError:
         raise ExportError("neither pyarrow nor polars is installed: pip install pyarrow") from None
-    kinds: Dict[bool, Any] = {True: polars.List(polars.String), False: polars.String}
+    kinds: dict[bool, Any] = {True: polars.List(polars.String), False: polars.String}
     frame = polars.DataFrame(
         {name: polars.Series(v, dtype=kinds[lists[name]]) for name, v in table.items()}
     )

@@ -5,7 +5,7 @@ Written apart from ``innerview.targets.encoders``, which this cannot import: two
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence
+from typing import Sequence
 
 import numpy as np
 
@@ -35,11 +35,11 @@ def bundle_scores(model: Model, cases: Sequence[Case]) -> FloatArray:
     return np.asarray(vectors @ model.vectors.astype(np.float64).T, dtype=np.float32)
 
 
-def _rows(case: Case, row_of: Dict[str, int]) -> List[int]:
+def _rows(case: Case, row_of: dict[str, int]) -> list[int]:
     return [row_of[part] for part in case.parts]
 
 
-def _vector(model: Model, rows: List[int]) -> FloatArray:
+def _vector(model: Model, rows: list[int]) -> FloatArray:
     parts = model.vectors if model.part_vectors is None else model.part_vectors
     assert parts is not None
     seen, kind = parts[rows].astype(np.float64), model.encoder["kind"]
@@ -48,7 +48,7 @@ def _vector(model: Model, rows: List[int]) -> FloatArray:
     if kind == "mean":
         return np.asarray(seen.mean(axis=0))
     if kind != "als_fold_in":
-        raise ExportError("encoder {!r} is none of those that a bundle has".format(kind))
+        raise ExportError(f"encoder {kind!r} is none of those that a bundle has")
     every, alpha = parts.astype(np.float64), model.encoder["alpha"]
     left = every.T @ every + model.encoder["regularization"] * np.eye(parts.shape[1])
     left += (alpha - 1.0) * seen.T @ seen

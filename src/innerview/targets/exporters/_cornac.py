@@ -29,7 +29,7 @@ def from_cornac(model: Any, *, max_parts: int = 50) -> Model:
     ids = _by_number(model.iid_map)[: model.num_items]
     row_of = {str(user): row for user, row in model.uid_map.items()}
     if not hasattr(model, "get_vector_measure") or not hasattr(model, "get_user_vectors"):
-        raise ExportError("{}: has no vectors of users and items".format(name))
+        raise ExportError(f"{name}: has no vectors of users and items")
 
     def score_user(user: str) -> Any:
         return np.asarray(model.score(row_of[user])).reshape(-1)
@@ -49,9 +49,7 @@ def from_cornac(model: Any, *, max_parts: int = 50) -> Model:
         )
     if not str(model.get_vector_measure()).startswith("dot"):
         raise ExportError(
-            "{}: measures {}; only dot products can be exported".format(
-                name, model.get_vector_measure()
-            )
+            f"{name}: measures {model.get_vector_measure()}; only dot products can be exported"
         )
     return from_static(
         model.get_user_vectors(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def from_implicit(
     model: Any,
     *,
     ids: Sequence[Any],
-    user_ids: Optional[Sequence[Any]] = None,
+    user_ids: Sequence[Any] | None = None,
     weight: float = 1.0,
     max_parts: int = 50,
 ) -> Model:
@@ -37,49 +37,64 @@ def from_implicit(
     """
     if hasattr(model, "to_cpu"):
         model = model.to_cpu()
-    columns = {str(item): column for column, item in enumerate(ids)}
     name = type(model).__name__
-
     if hasattr(model, "similarity") and not hasattr(model, "item_factors"):
-        matrix = model.similarity.tocsr()
-
-        def sums(cases: Sequence[Case]) -> FloatArray:
-            return _recommended(model, _rows(cases, columns, 1.0), np.arange(len(cases)))
-
-        return from_item_item(
-            matrix, ids=ids, answer=sums, name=name, max_parts=max_parts, libraries=("implicit",)
-        )
-    if hasattr(model, "recalculate_user") and hasattr(model, "regularization"):
-        if name == "AlternatingLeastSquares":
-
-            def folded(cases: Sequence[Case]) -> FloatArray:
-                rows = _rows(cases, columns, weight)
-                users = model.recalculate_user(np.arange(len(cases)), rows)
-                return np.asarray(users @ model.item_factors.T, dtype=np.float32)
-
-            alpha = float(getattr(model, "alpha", 1.0)) * weight
-            return from_vectors(
-                model.item_factors,
-                ids=ids,
-                encoder={
-                    "kind": "als_fold_in",
-                    "alpha": alpha,
-                    "regularization": float(model.regularization),
-                },
-                answer=folded,
-                name="als",
-                max_parts=max_parts,
-                libraries=("implicit",),
-            )
+        return _neighbours(model, ids, max_parts)
+    if name == "AlternatingLeastSquares":
+        return _als(model, ids, weight, max_parts)
     if not hasattr(model, "user_factors"):
-        raise ExportError("{}: neither an ALS, nor vectors, nor a similarity matrix".format(name))
+        raise ExportError(f"{name}: neither an ALS, nor vectors, nor a similarity matrix")
     if user_ids is None:
-        raise ExportError("{} cannot fold a history in; pass user_ids for its users".format(name))
+        raise ExportError(f"{name} cannot fold a history in; pass user_ids for its users")
+    return _static(model, ids, user_ids)
+
+
+def _als(model: Any, ids: Sequence[Any], weight: float, max_parts: int) -> Model:
+    columns = _columns(ids)
+
+    def answer(cases: Sequence[Case]) -> FloatArray:
+        rows = _rows(cases, columns, weight)
+        users = model.recalculate_user(np.arange(len(cases)), rows)
+        return np.asarray(users @ model.item_factors.T, dtype=np.float32)
+
+    return from_vectors(
+        model.item_factors,
+        ids=ids,
+        encoder={
+            "kind": "als_fold_in",
+            "alpha": float(getattr(model, "alpha", 1.0)) * weight,
+            "regularization": float(model.regularization),
+        },
+        answer=answer,
+        name="als",
+        max_parts=max_parts,
+        libraries=("implicit",),
+    )
+
+
+def _neighbours(model: Any, ids: Sequence[Any], max_parts: int) -> Model:
+    columns = _columns(ids)
+
+    def answer(cases: Sequence[Case]) -> FloatArray:
+        return _recommended(model, _rows(cases, columns, 1.0), np.arange(len(cases)))
+
+    return from_item_item(
+        model.similarity,
+        ids=ids,
+        answer=answer,
+        name=type(model).__name__,
+        max_parts=max_parts,
+        libraries=("implicit",),
+    )
+
+
+def _static(model: Any, ids: Sequence[Any], user_ids: Sequence[Any]) -> Model:
+    columns = _columns(ids)
     row_of = {str(user): row for row, user in enumerate(user_ids)}
 
     def score_user(user: str) -> Any:
-        empty = _rows([Case(user, ())], columns, 1.0)
-        return _recommended(model, empty, np.array([row_of[user]]))[0]
+        nothing = _rows([Case(user, ())], columns, 1.0)
+        return _recommended(model, nothing, np.array([row_of[user]]))[0]
 
     return from_static(
         model.user_factors,
@@ -87,12 +102,16 @@ def from_implicit(
         user_ids=user_ids,
         ids=ids,
         score_user=score_user,
-        name=name,
+        name=type(model).__name__,
         libraries=("implicit",),
     )
 
 
-def _rows(cases: Sequence[Case], columns: Dict[str, int], weight: float) -> Any:
+def _columns(ids: Sequence[Any]) -> dict[str, int]:
+    return {str(item): column for column, item in enumerate(ids)}
+
+
+def _rows(cases: Sequence[Case], columns: dict[str, int], weight: float) -> Any:
     """(N, items) sparse matrix of histories."""
     from scipy import sparse
 

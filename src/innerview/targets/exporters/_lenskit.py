@@ -1,8 +1,8 @@
-"""LensKit: implicit-feedback ALS by its fold-in, EASE and SLIM as matrices, other factors static."""
+"""LensKit: implicit-feedback ALS by its fold-in, EASE and SLIM as matrices, others static."""
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def from_lenskit(model: Any, *, max_parts: int = 50) -> Model:
     scorer = model.node("scorer").component if hasattr(model, "node") else model
     name = type(scorer).__name__
     if not hasattr(scorer, "items"):
-        raise ExportError("{}: not trained, or not a scorer of items".format(name))
+        raise ExportError(f"{name}: not trained, or not a scorer of items")
     ids = scorer.items.ids()
 
     def answer(cases: Sequence[Case]) -> FloatArray:
@@ -61,7 +61,7 @@ def from_lenskit(model: Any, *, max_parts: int = 50) -> Model:
         )
     users, user_vectors = getattr(scorer, "users", None), _numpy(scorer, "user_embeddings")
     if users is None or user_vectors is None:
-        raise ExportError("{}: has no vectors of users, and no way to make them".format(name))
+        raise ExportError(f"{name}: has no vectors of users, and no way to make them")
     return from_static(
         user_vectors,
         _numpy(scorer, "item_embeddings"),
@@ -83,7 +83,7 @@ class _Known:
         return _scores(self.scorer, self.ids, self.user_of[user], None)
 
 
-def _scores(scorer: Any, ids: Any, user: Any, parts: Optional[Sequence[str]]) -> FloatArray:
+def _scores(scorer: Any, ids: Any, user: Any, parts: Sequence[str] | None) -> FloatArray:
     """(O,) scores of a user, or of a history that belongs to none."""
     from lenskit.data import ItemList, RecQuery
 

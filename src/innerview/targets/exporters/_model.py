@@ -7,7 +7,13 @@ polars, and knows nothing of the rest of Innerview: it is copied to where a mode
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Callable,
+    Mapping,
+    NamedTuple,
+    Sequence,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +34,7 @@ class Case(NamedTuple):
     """One input of the model: in a recommender, what one user has met, oldest first."""
 
     case_id: str
-    parts: Tuple[str, ...]
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -77,19 +83,19 @@ class Model:
 
     name: str
     ids: Sequence[str]
-    encoder: Dict[str, Any]
+    encoder: dict[str, Any]
     answer: Answer
-    vectors: Optional[FloatArray] = None
-    part_vectors: Optional[FloatArray] = None
-    item_item: Optional[FloatArray] = None
-    onnx: Optional[bytes] = None
-    encode: Optional[Encode] = None
-    case_vectors: Optional[Mapping[str, FloatArray]] = None
+    vectors: FloatArray | None = None
+    part_vectors: FloatArray | None = None
+    item_item: FloatArray | None = None
+    onnx: bytes | None = None
+    encode: Encode | None = None
+    case_vectors: Mapping[str, FloatArray] | None = None
     order_sensitive: bool = False
-    max_parts: Optional[int] = 50
+    max_parts: int | None = 50
     whole_histories: bool = False
-    libraries: Tuple[str, ...] = ()
-    settings: Dict[str, Any] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_static(self) -> bool:
@@ -107,14 +113,14 @@ def float32(values: Any) -> FloatArray:
         values = getattr(values, step)() if hasattr(values, step) else values
     matrix = np.ascontiguousarray(np.asarray(values), dtype=np.float32)
     if matrix.ndim != 2:
-        raise ExportError("vectors of shape {}; expected a matrix".format(matrix.shape))
+        raise ExportError(f"vectors of shape {matrix.shape}; expected a matrix")
     if not np.isfinite(matrix).all():
         row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
-        raise ExportError("row {} of the vectors holds NaN or infinity".format(row))
+        raise ExportError(f"row {row} of the vectors holds NaN or infinity")
     return matrix
 
 
-def cases_of(histories: Mapping[Any, Sequence[Any]], model: Model) -> List[Case]:
+def cases_of(histories: Mapping[Any, Sequence[Any]], model: Model) -> list[Case]:
     """Histories as the model sees them: known items, the last ``max_parts``, ids as strings.
 
     Those of an order-free model hold an item once. Of two that a static model cannot tell apart
@@ -124,8 +130,8 @@ def cases_of(histories: Mapping[Any, Sequence[Any]], model: Model) -> List[Case]
         ExportError: nothing is left.
     """
     known = set(model.ids)
-    cases: List[Case] = []
-    met: Set[FrozenSet[str]] = set()
+    cases: list[Case] = []
+    met: set[frozenset[str]] = set()
     for user, history in histories.items():
         case = Case(str(user), _seen(history, known, model))
         if not case.parts or (model.whole_histories and not _is_whole(case, history, model)):
@@ -143,7 +149,7 @@ def cases_of(histories: Mapping[Any, Sequence[Any]], model: Model) -> List[Case]
     return cases
 
 
-def _seen(history: Sequence[Any], known: Set[str], model: Model) -> Tuple[str, ...]:
+def _seen(history: Sequence[Any], known: set[str], model: Model) -> tuple[str, ...]:
     parts = [item for item in map(str, history) if item in known]
     if not model.order_sensitive:
         parts = list(dict.fromkeys(reversed(parts)))[::-1]

@@ -52,7 +52,7 @@ def _has_newer_exporter() -> bool:
         import onnxscript  # noqa: F401  (torch needs it and says so late)
     except ImportError as error:
         raise ExportError(
-            "{0} is not installed; torch needs it: pip install onnx onnxscript".format(error.name)
+            f"{error.name} is not installed; torch needs it: pip install onnx onnxscript"
         ) from None
     return True
 

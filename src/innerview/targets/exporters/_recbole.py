@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def from_recbole(model: Any, dataset: Any, *, max_parts: int = 50) -> Model:
     )
 
 
-def _tokens(dataset: Any, field: str) -> List[str]:
+def _tokens(dataset: Any, field: str) -> list[str]:
     """Ids by number, without the padding that is number 0."""
     return [str(token) for token in dataset.field2id_token[field][1:]]
 
@@ -94,7 +94,7 @@ def _vectors(model: Any) -> Any:
                 return found[0].cpu().numpy(), found[1].cpu().numpy()
         tables = [getattr(model, name, None) for name in ("user_embedding", "item_embedding")]
     if any(table is None for table in tables):
-        raise ExportError("{}: no vectors of users and items".format(type(model).__name__))
+        raise ExportError(f"{type(model).__name__}: no vectors of users and items")
     return tuple(table.weight.detach().cpu().numpy() for table in tables if table is not None)
 
 

@@ -36,7 +36,7 @@ def from_rectools(model: Any, *, dataset: Any = None, max_parts: int = 50) -> Mo
     if hasattr(model, "data_preparator"):
         return _sessions(model)
     if dataset is None:
-        raise ExportError("{}: pass the dataset it was fitted to".format(type(model).__name__))
+        raise ExportError(f"{type(model).__name__}: pass the dataset it was fitted to")
     ids = list(map(str, dataset.item_id_map.external_ids))
     known = {str(user): user for user in dataset.user_id_map.external_ids}
     column = {item: row for row, item in enumerate(ids)}
@@ -83,8 +83,8 @@ def from_rectools(model: Any, *, dataset: Any = None, max_parts: int = 50) -> Mo
         wrapped = from_implicit(model.model, ids=ids, max_parts=max_parts)
         return replace(wrapped, libraries=("rectools", "implicit"))
     raise ExportError(
-        "{}: exported are SASRec, BERT4Rec, ALS, PureSVD and EASE; give its vectors to "
-        "from_static".format(type(model).__name__)
+        f"{type(model).__name__}: exported are SASRec, BERT4Rec, ALS, PureSVD and EASE; "
+        "give its vectors to from_static"
     )
 
 

@@ -33,7 +33,7 @@ def from_replay(
     model = model.eval()
     newer = hasattr(model, "body")
     if not newer and not hasattr(model, "get_query_embeddings"):
-        raise ExportError("{}: not a SasRec of RePlay".format(type(model).__name__))
+        raise ExportError(f"{type(model).__name__}: not a SasRec of RePlay")
     ids, padding = list(map(str, ids)), len(ids)
     encoder = _encoder(model, item_feature, padding, newer)
 

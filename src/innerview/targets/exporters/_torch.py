@@ -6,7 +6,7 @@ here. Torch is imported when one is called.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def from_torch(
     *,
     ids: Sequence[Any],
     session_length: int,
-    scores: Optional[Callable[[Any], Any]] = None,
+    scores: Callable[[Any], Any] | None = None,
     order_sensitive: bool = True,
     name: str = "torch",
     libraries: Sequence[str] = (),
@@ -102,9 +102,8 @@ def session_model(
         found = float32(torch.cat(rows))
         if found.shape != (len(cases), items.shape[1]):
             raise ExportError(
-                "the encoder gives {} for {} cases; item vectors have {} numbers".format(
-                    found.shape, len(cases), items.shape[1]
-                )
+                f"the encoder gives {found.shape} for {len(cases)} cases; "
+                f"item vectors have {items.shape[1]} numbers"
             )
         return found
 

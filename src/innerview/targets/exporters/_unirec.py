@@ -7,7 +7,7 @@ module, or its ``state_dict()``; or save that as safetensors, and name the file 
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 
@@ -95,16 +95,17 @@ def from_sasrec_state(
     """A SASRec from its tensors alone, named as UniRec and RecBole name them.
 
     ``item_embedding.weight`` (1 + O, d), row 0 the padding; ``position_embedding.weight``;
-    ``LayerNorm.*``; ``trm_encoder.layer.N.multi_head_attention.{query,key,value,dense,LayerNorm}.*``
-    and ``trm_encoder.layer.N.feed_forward.{dense_1,dense_2,LayerNorm}.*``; ``item_bias`` (1 + O,)
-    where there is one. What the tensors do not tell is asked for, as its wrong value would not
+    ``LayerNorm.*``; under ``trm_encoder.layer.N``
+    ``multi_head_attention.{query,key,value,dense,LayerNorm}.*`` and
+    ``feed_forward.{dense_1,dense_2,LayerNorm}.*``; ``item_bias`` (1 + O,) where there is one. What the tensors do not tell is asked for, as its wrong value would not
     show without the library: heads, activation and so on are in the model's configuration.
 
     Args:
         state: arrays or tensors by name.
         ids: item ids by number, from 1.
         heads: attention heads.
-        activation: of the feed-forward layers: ``swish``, ``gelu``, ``relu``, ``tanh``, ``sigmoid``.
+        activation: between the feed-forward layers: ``swish``, ``gelu``, ``relu``, ``tanh`` or
+            ``sigmoid``.
         epsilon: of the layer norms.
         padding: ``left`` (UniRec, whose position table has one row more than it reads) or
             ``right`` (RecBole).
@@ -118,17 +119,17 @@ def from_sasrec_state(
 
     tensors = {name: torch.as_tensor(np.asarray(value)).float() for name, value in state.items()}
     if padding not in ("left", "right"):
-        raise ExportError("padding {!r}; expected left or right".format(padding))
+        raise ExportError(f"padding {padding!r}; expected left or right")
     for name in ("item_embedding.weight", "position_embedding.weight", "LayerNorm.weight"):
         if name not in tensors:
-            raise ExportError("no tensor {!r}: not a SASRec as UniRec names it".format(name))
+            raise ExportError(f"no tensor {name!r}: not a SASRec as UniRec names it")
     ids = list(map(str, ids))
     length = len(tensors["position_embedding.weight"]) - (1 if padding == "left" else 0)
     items = tensors["item_embedding.weight"][1:]
     if "item_bias" in tensors:
         items = torch.cat([items, tensors["item_bias"][1:, None]], dim=1)
     if len(items) != len(ids):
-        raise ExportError("{} item vectors for {} ids".format(len(items), len(ids)))
+        raise ExportError(f"{len(items)} item vectors for {len(ids)} ids")
     encoder = _from_state(tensors, heads, activation, epsilon, padding)
 
     def answer(cases: Sequence[Case]) -> FloatArray:
@@ -149,7 +150,7 @@ def from_sasrec_state(
 
 
 def _from_state(
-    state: Dict[str, Any], heads: int, activation: str, epsilon: float, padding: str
+    state: dict[str, Any], heads: int, activation: str, epsilon: float, padding: str
 ) -> Any:
     """The network of Kang and McAuley 2018 with norms behind, as BERT has them."""
     import torch
@@ -187,7 +188,9 @@ def _from_state(
             return x.reshape(x.shape[0], x.shape[1], heads, width // heads).transpose(1, 2)
 
         def attend(self, x: torch.Tensor, mask: torch.Tensor, name: str) -> torch.Tensor:
-            q, k, v = (self.split(self.linear(x, name + "." + n)) for n in ("query", "key", "value"))
+            q, k, v = (
+                self.split(self.linear(x, name + "." + n)) for n in ("query", "key", "value")
+            )
             weights = q @ k.transpose(-1, -2) / math.sqrt(width // heads) + mask
             mixed = (torch.softmax(weights, dim=-1) @ v).transpose(1, 2).reshape(x.shape)
             return self.norm(self.linear(mixed, name + ".dense") + x, name + ".LayerNorm")
@@ -201,7 +204,7 @@ def _from_state(
             seen = causal & (sequence > 0)[:, None, None, :]
             mask = torch.where(seen, 0.0, -10000.0)
             for at in range(layers):
-                name = "trm_encoder.layer.{}.".format(at)
+                name = f"trm_encoder.layer.{at}."
                 x = self.attend(x, mask, name + "multi_head_attention")
                 inner = active(self.linear(x, name + "feed_forward.dense_1"))
                 inner = self.linear(inner, name + "feed_forward.dense_2")

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import zipapp
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Sequence
 
 from ._bundle import write_bundle
 from ._implicit import from_implicit
@@ -30,7 +30,7 @@ PACKED_NAME = "innerview_export"
 """What the folder is called within the one file."""
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 2 if something given cannot be used, in one line."""
     options = _parser().parse_args(arguments)
     try:
@@ -50,7 +50,7 @@ def pack(path: Path) -> None:
         inside.mkdir()
         for source in sorted(here.glob("*.py")):
             shutil.copyfile(str(source), str(inside / source.name))
-        start = "import sys\nfrom {}.command import main\nsys.exit(main())\n".format(PACKED_NAME)
+        start = f"import sys\nfrom {PACKED_NAME}.command import main\nsys.exit(main())\n"
         (Path(place) / "__main__.py").write_text(start, encoding="utf-8")
         zipapp.create_archive(place, str(path), interpreter="/usr/bin/env python3")
 
@@ -105,7 +105,7 @@ def _run_implicit(options: argparse.Namespace) -> str:
         from implicit.cpu.lmf import LogisticMatrixFactorization
     except ImportError:
         raise ExportError("implicit is not installed here; run this where the model was") from None
-    kinds: Dict[str, Any] = {
+    kinds: dict[str, Any] = {
         "als": AlternatingLeastSquares,
         "bpr": BayesianPersonalizedRanking,
         "lmf": LogisticMatrixFactorization,
@@ -113,15 +113,13 @@ def _run_implicit(options: argparse.Namespace) -> str:
     users = None if options.user_ids is None else _lines(options.user_ids)
     model = kinds[options.kind].load(str(options.model))
     ids = _lines(options.ids)
-    return _written(
-        from_implicit(model, ids=ids, user_ids=users, weight=options.weight), options
-    )
+    return _written(from_implicit(model, ids=ids, user_ids=users, weight=options.weight), options)
 
 
 def _run_sasrec(options: argparse.Namespace) -> str:
     from safetensors.numpy import load_file
 
-    state: Dict[str, Any] = load_file(str(options.model))
+    state: dict[str, Any] = load_file(str(options.model))
     model = from_sasrec_state(
         state,
         ids=_lines(options.ids),
@@ -153,11 +151,11 @@ def _written(model: Model, options: argparse.Namespace) -> str:
     )
 
 
-def _lines(path: Path) -> List[str]:
+def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def _rows(path: Path, needed: Sequence[str]) -> "tuple[List[str], List[Dict[str, str]]]":
+def _rows(path: Path, needed: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         names = list(reader.fieldnames or [])
@@ -169,10 +167,10 @@ def _rows(path: Path, needed: Sequence[str]) -> "tuple[List[str], List[Dict[str,
         return names, list(reader)
 
 
-def _histories(path: Path) -> Dict[str, List[str]]:
+def _histories(path: Path) -> dict[str, list[str]]:
     """Items by user in the order of time; ties as in the file."""
     _, rows = _rows(path, ("user_id", "item_id", "timestamp"))
-    events: Dict[str, List[Tuple[float, str]]] = {}
+    events: dict[str, list[tuple[float, str]]] = {}
     for line, row in enumerate(rows, start=2):
         try:
             time = float(row["timestamp"])
