@@ -82,21 +82,21 @@ def environment(name: str, envs: Path) -> Path:
     python, done = place / "bin" / "python", place / "complete"
     if done.exists() and done.read_text("utf-8") == requirements.read_text("utf-8"):
         return python
-    version = requirements.read_text("utf-8").split("\n", 1)[0].removeprefix("# python ").strip()
+    first, *others = requirements.read_text("utf-8").splitlines()
+    version = first.removeprefix("# python ").strip()
+    bare = [line.rpartition(": ")[2] for line in others if line.startswith("# without its dep")]
     shutil.rmtree(place, ignore_errors=True)
     uv = shutil.which("uv")
     if uv:
-        commands = [
-            [uv, "venv", "--quiet", "--python", version, str(place)],
-            [uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(requirements)],
-        ]
+        make = [uv, "venv", "--quiet", "--python", version, str(place)]
+        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
     else:
-        commands = [
-            [interpreter(version), "-m", "venv", str(place)],
-            [str(python), "-m", "pip", "install", "--quiet", "-r", str(requirements)],
-        ]
-    for command in commands:
-        subprocess.run(command, check=True)
+        make = [interpreter(version), "-m", "venv", str(place)]
+        install = [str(python), "-m", "pip", "install", "--quiet"]
+    subprocess.run(make, check=True)
+    subprocess.run([*install, "-r", str(requirements)], check=True)
+    for package in bare:
+        subprocess.run([*install, "--no-deps", package], check=True)
     done.write_text(requirements.read_text("utf-8"), encoding="utf-8")
     return python
 

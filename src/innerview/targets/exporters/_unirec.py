@@ -97,8 +97,9 @@ def from_sasrec_state(
     ``item_embedding.weight`` (1 + O, d), row 0 the padding; ``position_embedding.weight``;
     ``LayerNorm.*``; under ``trm_encoder.layer.N``
     ``multi_head_attention.{query,key,value,dense,LayerNorm}.*`` and
-    ``feed_forward.{dense_1,dense_2,LayerNorm}.*``; ``item_bias`` (1 + O,) where there is one. What the tensors do not tell is asked for, as its wrong value would not
-    show without the library: heads, activation and so on are in the model's configuration.
+    ``feed_forward.{dense_1,dense_2,LayerNorm}.*``; ``item_bias`` (1 + O,) where there is one.
+    What the tensors do not tell is asked for, as its wrong value would not show without the
+    library: heads, activation and so on are in the model's configuration.
 
     Args:
         state: arrays or tensors by name.

@@ -1,0 +1,49 @@
+"""The table of round trips in docs/targets.md, out of the JSON files that they left.
+
+python scripts/targets/table.py [docs/roundtrips]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[2] / "docs" / "roundtrips"
+MAIN = {"torch": "torch", "replay": "replay-rec", "unirec": "unirec"}
+"""The package whose version is told, where it is not named as the library is."""
+HEAD = (
+    "| library | model | Python | encoder | vectors | changed cases | asked for its own scores by "
+    "| largest difference | same top 20 |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+)
+
+
+def table(folder: Path) -> str:
+    """Markdown, a row for each model of each library."""
+    rows = []
+    for path in sorted(folder.glob("*.json")):
+        rows += [_row(path.stem, row) for row in json.loads(path.read_text("utf-8"))]
+    return HEAD + "".join(rows)
+
+
+def _row(library: str, row: dict[str, Any]) -> str:
+    version = row["libraries"].get(MAIN.get(library, library), "")
+    n = round(row["same_top20"] * row["n_cases"])
+    cells = [
+        f"{library} {version}".strip(),
+        row["model"],
+        row["python"].rpartition(".")[0],
+        f"`{row['encoder']}`",
+        "yes" if row["vectors"] else "no",
+        "yes" if row["rescoring"] else "no",
+        f"`{row['asked']}`",
+        f"{row['max_difference']:.0e}",
+        f"{n} of {row['n_cases']}",
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+if __name__ == "__main__":
+    print(table(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER), end="")
