@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "docs" / "roundtrips"
-MAIN = {"torch": "torch", "replay": "replay-rec", "unirec": "unirec"}
+MAIN = {"replay": "replay-rec"}
 """The package whose version is told, where it is not named as the library is."""
 HEAD = (
     "| library | model | Python | encoder | vectors | changed cases | asked for its own scores by "
@@ -24,15 +24,17 @@ def table(folder: Path) -> str:
     """Markdown, a row for each model of each library."""
     rows = []
     for path in sorted(folder.glob("*.json")):
-        rows += [_row(path.stem, row) for row in json.loads(path.read_text("utf-8"))]
+        told = json.loads(path.read_text("utf-8"))
+        name = MAIN.get(path.stem, path.stem)
+        versions = [row["libraries"][name] for row in told if name in row["libraries"]]
+        rows += [_row(" ".join([path.stem, *versions[:1]]), row) for row in told]
     return HEAD + "".join(rows)
 
 
 def _row(library: str, row: dict[str, Any]) -> str:
-    version = row["libraries"].get(MAIN.get(library, library), "")
     n = round(row["same_top20"] * row["n_cases"])
     cells = [
-        f"{library} {version}".strip(),
+        library,
         row["model"],
         row["python"].rpartition(".")[0],
         f"`{row['encoder']}`",

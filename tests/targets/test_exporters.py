@@ -315,7 +315,15 @@ class Reader(torch.nn.Module):
         return self(parts) @ self.items.weight[1:].T
 
 
-def test_any_torch_module(tmp_path: Path, histories: dict[str, Sequence[str]]) -> None:
+@pytest.mark.parametrize("exporter", ["newer", "older"])
+def test_any_torch_module(
+    exporter: str,
+    tmp_path: Path,
+    histories: dict[str, Sequence[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if exporter == "older":  # needs no onnxscript, and is all that older versions of torch have
+        monkeypatch.setitem(sys.modules, "onnxscript", None)
     model = Reader().eval()
     exported = export.from_torch(
         model, model.items.weight[1:], ids=IDS, session_length=LENGTH, scores=model.scores

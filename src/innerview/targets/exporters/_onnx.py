@@ -18,7 +18,8 @@ OPSET = 17
 def encoder_bytes(module: Any, *, session_length: int) -> bytes:
     """The ONNX file of a case encoder.
 
-    Torch has two exporters: the newer one where it and onnxscript are there, else the older one.
+    Torch has two exporters. The newer one is taken where it is there with ``onnx`` and
+    ``onnxscript``, which it needs; else the older one, which needs nothing.
 
     Args:
         module: maps (N, L) int64 part rows + 1, 0 on the left as padding, to (N, d) float32.
@@ -26,7 +27,7 @@ def encoder_bytes(module: Any, *, session_length: int) -> bytes:
 
     Raises:
         ExportError: the module is in training mode: dropout would make it answer differently each
-            time; or the newer exporter lacks ``onnx``.
+            time.
     """
     import torch
 
@@ -35,25 +36,20 @@ def encoder_bytes(module: Any, *, session_length: int) -> bytes:
     example = torch.ones((2, session_length), dtype=torch.int64)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of its own deprecations
-        if _has_newer_exporter():
-            return _by_program(module, example)
-        return _by_trace(module, example)
+        return (_by_program if _has_newer_exporter() else _by_trace)(module, example)
 
 
 def _has_newer_exporter() -> bool:
     import torch
 
-    if not hasattr(torch, "export") or not hasattr(torch.export, "Dim"):
-        return False
-    if "dynamic_shapes" not in inspect.signature(torch.onnx.export).parameters:
+    options = inspect.signature(torch.onnx.export).parameters
+    if not {"dynamo", "dynamic_shapes"} <= set(options):
         return False
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401  (torch needs it and says so late)
-    except ImportError as error:
-        raise ExportError(
-            f"{error.name} is not installed; torch needs it: pip install onnx onnxscript"
-        ) from None
+    except ImportError:
+        return False
     return True
 
 
@@ -80,8 +76,9 @@ def _by_trace(module: Any, example: Any) -> bytes:
     import torch
 
     buffer = io.BytesIO()
-    older: Any = torch.onnx.export
-    older(
+    export: Any = torch.onnx.export
+    older = {"dynamo": False} if "dynamo" in inspect.signature(export).parameters else {}
+    export(
         module,
         (example,),
         buffer,
@@ -89,6 +86,6 @@ def _by_trace(module: Any, example: Any) -> bytes:
         output_names=["vector"],
         dynamic_axes={"parts": {0: "batch"}, "vector": {0: "batch"}},
         opset_version=OPSET,
-        do_constant_folding=True,
+        **older,
     )
     return buffer.getvalue()

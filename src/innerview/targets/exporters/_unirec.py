@@ -57,7 +57,7 @@ def from_unirec(model: Any, *, ids: Sequence[Any]) -> Model:
         session_length=length,
         answer=answer,
         name=type(model).__name__.lower(),
-        libraries=("torch",),
+        libraries=("unirec", "torch"),
     )
 
 
