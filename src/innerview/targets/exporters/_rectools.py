@@ -1,4 +1,4 @@
-"""RecTools: SASRec and BERT4Rec as encoders, ALS by its fold-in, PureSVD in closed form, EASE."""
+"""RecTools: SASRec and BERT4Rec as encoders, PureSVD in closed form, EASE, what it wraps."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MASK = "MASK"
 def from_rectools(model: Any, *, dataset: Any = None, max_parts: int = 50) -> Model:
     """A trained model of RecTools, 0.12 or newer.
 
-    Of an ``ImplicitALSWrapperModel`` it is the wrapped ALS, asked by its fold-in: the user vectors
-    that RecTools keeps are half an iteration older. PureSVD and EASE answer only for users as they
+    Of a wrapped ALS, item-kNN or BPR it is the model inside, and implicit that is asked: by the
+    fold-in of an ALS, as the user vectors that RecTools keeps are half an iteration older. PureSVD and EASE answer only for users as they
     were trained, so only histories of at most ``max_parts`` items are compared.
 
     Args:
-        model: SASRec, BERT4Rec, ALS, PureSVD or EASE, fitted.
+        model: SASRec, BERT4Rec, PureSVD, EASE, or a wrapped one of implicit, fitted.
         dataset: that it was fitted to; not needed for SASRec and BERT4Rec.
         max_parts: items of a history that are looked at; the two take their own length.
 
@@ -79,12 +79,12 @@ def from_rectools(model: Any, *, dataset: Any = None, max_parts: int = 50) -> Mo
             whole_histories=True,
             libraries=("rectools",),
         )
-    if hasattr(model, "model") and hasattr(model.model, "recalculate_user"):
-        wrapped = from_implicit(model.model, ids=ids, max_parts=max_parts)
+    if hasattr(model, "model"):
+        wrapped = from_implicit(model.model, ids=ids, user_ids=list(known), max_parts=max_parts)
         return replace(wrapped, libraries=("rectools", "implicit"))
     raise ExportError(
-        f"{type(model).__name__}: exported are SASRec, BERT4Rec, ALS, PureSVD and EASE; "
-        "give its vectors to from_static"
+        f"{type(model).__name__}: exported are SASRec, BERT4Rec, PureSVD, EASE and "
+        "implicit's; give its vectors to from_static"
     )
 
 
