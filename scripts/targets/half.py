@@ -83,6 +83,7 @@ def leave(
     *,
     asked: str,
     started: float,
+    histories: dict[str, list[str]] | None = None,
 ) -> None:
     """Write the bundle, ask the library 200 cases by its own calls, and leave both.
 
@@ -92,12 +93,13 @@ def leave(
         ask: the library's scores, (N, O), in the order of ``model.ids``.
         asked: the call that gave them, for the table.
         started: when the work on this model began.
+        histories: that it was trained with, if those are not all.
     """
-    place = OUT / name
+    place, histories = OUT / name, histories or HISTORIES
     manifest = export.write_bundle(
-        place / "bundle", model, items=read_items(), histories=HISTORIES, overwrite=True
+        place / "bundle", model, items=read_items(), histories=histories, overwrite=True
     )
-    cases = cases_of(HISTORIES, model)
+    cases = cases_of(histories, model)
     step = max(1, len(cases) // N_CASES)
     cases = cases[::step][:N_CASES]
     scores = np.ascontiguousarray(np.asarray(ask(cases), dtype=np.float32))

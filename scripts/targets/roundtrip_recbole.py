@@ -105,7 +105,25 @@ def general(name, **options):
             rows.append(np.asarray(scores).reshape(-1)[columns])
         return np.stack(rows)
 
-    half.leave(name.lower(), exported, ask, asked="full_sort_predict", started=started)
+    half.leave(
+        name.lower(),
+        exported,
+        ask,
+        asked="full_sort_predict",
+        started=started,
+        histories=trained_with(dataset),
+    )
+
+
+def trained_with(dataset):
+    """What RecBole has left of the histories for training; all that EASE knows of a user."""
+    events = dataset.inter_feat
+    users = dataset.id2token("user_id", events["user_id"].numpy())
+    items = dataset.id2token("item_id", events["item_id"].numpy())
+    histories = {}
+    for _, user, item in sorted(zip(events["timestamp"].tolist(), users, items)):
+        histories.setdefault(str(user), []).append(str(item))
+    return histories
 
 
 write_data()

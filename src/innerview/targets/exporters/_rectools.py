@@ -22,13 +22,14 @@ def from_rectools(model: Any, *, dataset: Any = None, max_parts: int = 50) -> Mo
     """A trained model of RecTools, 0.12 or newer.
 
     Of a wrapped ALS, item-kNN or BPR it is the model inside, and implicit that is asked: by the
-    fold-in of an ALS, as the user vectors that RecTools keeps are half an iteration older. PureSVD and EASE answer only for users as they
-    were trained, so only histories of at most ``max_parts`` items are compared.
+    fold-in of an ALS, as the user vectors that RecTools keeps are half an iteration older. PureSVD
+    and EASE answer only for users as they were trained, so only histories of at most ``max_parts``
+    items are compared.
 
     Args:
         model: SASRec, BERT4Rec, PureSVD, EASE, or a wrapped one of implicit, fitted.
         dataset: that it was fitted to; not needed for SASRec and BERT4Rec.
-        max_parts: items of a history that are looked at; the two take their own length.
+        max_parts: items of a history that are looked at; those two take their own length.
 
     Raises:
         ExportError: it is none of these.
