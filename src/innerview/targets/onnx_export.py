@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from typing import TYPE_CHECKING
 
 from innerview.errors import BundleError, MissingExtraError
+from innerview.targets.exporters import ExportError
+from innerview.targets.exporters._onnx import encoder_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -27,28 +27,11 @@ def export_encoder(module: torch.nn.Module, *, session_length: int) -> bytes:
             each time.
     """
     try:
-        import onnx
-        import onnxscript  # noqa: F401  (torch needs it and says so late)
-        import torch
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "onnx", "sasrec") from None
-    if any(part.training for part in module.modules()):
-        raise BundleError("the module is in training mode; call .eval() before the export")
-    example = torch.ones((2, session_length), dtype=torch.int64)
-    batch = torch.export.Dim("batch", min=1)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of its own deprecations
-        program = torch.onnx.export(
-            module,
-            (example,),
-            dynamo=True,
-            input_names=["parts"],
-            output_names=["vector"],
-            dynamic_shapes=({0: batch},),
-            external_data=False,
-            verbose=False,
-        )
-    assert program is not None
-    buffer = io.BytesIO()
-    onnx.save(program.model_proto, buffer)
-    return buffer.getvalue()
+    try:
+        return encoder_bytes(module, session_length=session_length)
+    except ExportError as error:
+        raise BundleError(str(error)) from None
