@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import half
@@ -16,6 +17,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
 from recbole.utils import get_model, get_trainer, init_seed
 
+warnings.simplefilter("ignore")
 if not hasattr(scipy.sparse.dok_matrix, "_update"):
     raise SystemExit("RecBole's LightGCN needs a scipy that still has dok_matrix._update")
 

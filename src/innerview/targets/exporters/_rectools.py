@@ -58,7 +58,7 @@ def from_rectools(model: Any, *, dataset: Any = None, max_parts: int = 50) -> Mo
 
     if hasattr(model, "weight") and not hasattr(model, "get_vectors"):
         return from_item_item(
-            model.weight,
+            model.weight.T,  # RecTools multiplies a user's row with the transposed matrix
             ids=ids,
             answer=answer,
             name="ease",
