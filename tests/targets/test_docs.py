@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "targets.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "targets.md"
+ROUND_TRIPS = sorted((ROOT / "docs" / "roundtrips").glob("*.json"))
 
 
 def test_examples_of_the_page_run_and_print_what_it_says(
@@ -25,3 +29,24 @@ def test_examples_of_the_page_run_and_print_what_it_says(
     # The last line is measured, and may move with library versions.
     assert printed[:-1] == promised[:-1]
     assert len(printed) == len(promised)
+
+
+def test_table_of_round_trips_is_made_of_what_they_left() -> None:
+    table = runpy.run_path(str(ROOT / "scripts" / "targets" / "table.py"))["table"]
+    assert table(ROOT / "docs" / "roundtrips") in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", ROUND_TRIPS, ids=lambda path: path.stem)
+def test_every_round_trip_agrees(path: Path) -> None:
+    for row in json.loads(path.read_text(encoding="utf-8")):
+        assert row["n_cases"] == 200
+        assert row["max_difference"] <= 1e-4
+        assert row["same_top20"] == 1.0
+
+
+def test_every_library_with_a_script_has_been_run() -> None:
+    scripts = (ROOT / "scripts" / "targets").glob("roundtrip_*.py")
+    names = {path.stem.partition("_")[2] for path in scripts}
+    assert names == {path.stem for path in ROUND_TRIPS}
+    pinned = {path.stem for path in (ROOT / "scripts" / "targets" / "requirements").glob("*.txt")}
+    assert names == pinned

@@ -35,7 +35,8 @@ def from_cornac(model: Any, *, max_parts: int = 50) -> Model:
         return np.asarray(model.score(row_of[user])).reshape(-1)
 
     def answer(cases: Sequence[Case]) -> FloatArray:
-        return np.stack([score_user(case.case_id) for case in cases]).astype(np.float32)
+        rows = [score_user(case.case_id) for case in cases]
+        return np.asarray(rows, dtype=np.float32)
 
     if hasattr(model, "B"):
         return from_item_item(

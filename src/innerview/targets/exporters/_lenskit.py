@@ -96,5 +96,5 @@ def _scores(scorer: Any, ids: Any, user: Any, parts: Sequence[str] | None) -> Fl
 
 
 def _numpy(scorer: Any, name: str) -> Any:
-    found = getattr(scorer, name, None)
+    found: Any = getattr(scorer, name, None)
     return found.detach().cpu().numpy() if hasattr(found, "detach") else found

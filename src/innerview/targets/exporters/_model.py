@@ -100,7 +100,7 @@ class Model:
     @property
     def is_static(self) -> bool:
         """Whether there are vectors of given cases only."""
-        return self.encoder["kind"] == "static"
+        return bool(self.encoder["kind"] == "static")
 
 
 def float32(values: Any) -> FloatArray:

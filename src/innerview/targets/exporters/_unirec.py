@@ -157,7 +157,7 @@ def _from_state(
     import torch
     from torch.nn import functional
 
-    active = {
+    active: Any = {
         "swish": functional.silu,
         "gelu": functional.gelu,
         "relu": functional.relu,
