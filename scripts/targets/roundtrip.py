@@ -86,12 +86,16 @@ def environment(name: str, envs: Path) -> Path:
     version = first.removeprefix("# python ").strip()
     bare = [line.rpartition(": ")[2] for line in others if line.startswith("# without its dep")]
     shutil.rmtree(place, ignore_errors=True)
-    uv = shutil.which("uv")
+    uv, found = shutil.which("uv"), interpreter(version)
     if uv:
-        make = [uv, "venv", "--quiet", "--python", version, str(place)]
+        make = [uv, "venv", "--quiet", "--python", found or version, str(place)]
         install = [uv, "pip", "install", "--quiet", "--python", str(python)]
     else:
-        make = [interpreter(version), "-m", "venv", str(place)]
+        if not found:
+            raise FileNotFoundError(
+                f"no Python {version} here; install one, or uv, which brings it"
+            )
+        make = [found, "-m", "venv", str(place)]
         install = [str(python), "-m", "pip", "install", "--quiet"]
     subprocess.run(make, check=True)
     subprocess.run([*install, "-r", str(requirements)], check=True)
@@ -101,15 +105,15 @@ def environment(name: str, envs: Path) -> Path:
     return python
 
 
-def interpreter(version: str) -> str:
-    """A Python of this version: on the path, or among pyenv's."""
+def interpreter(version: str) -> str | None:
+    """A Python of this version: on the path, or among pyenv's; None if there is none."""
     found = shutil.which(f"python{version}")
     works = found and subprocess.run([found, "-c", ""], check=False, capture_output=True)
     if found and works and works.returncode == 0:
         return found
     for place in sorted(Path.home().glob(f".pyenv/versions/{version}*/bin/python")):
         return str(place)
-    raise FileNotFoundError(f"no Python {version} here; install one, or uv, which brings it")
+    return None
 
 
 if __name__ == "__main__":
