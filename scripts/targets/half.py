@@ -17,12 +17,14 @@ import numpy as np
 import pyarrow.parquet
 from safetensors.numpy import save_file
 
-OUT, EXPORTERS = Path(sys.argv[1]), sys.argv[2]
+OUT, EXPORTERS = Path(sys.argv[1]).resolve(), str(Path(sys.argv[2]).resolve())
 sys.path.insert(0, EXPORTERS)
 import innerview_export as export  # noqa: E402  (where it is, has just been said)
 from innerview_export._model import cases_of  # noqa: E402
 
-DATA = Path(__file__).parents[2] / "src" / "innerview" / "data" / "files" / "movietweetings"
+DATA = (
+    Path(__file__).resolve().parents[2] / "src" / "innerview" / "data" / "files" / "movietweetings"
+)
 N_CASES = 200
 N_USERS = 600
 LEAST_EVENTS = 30

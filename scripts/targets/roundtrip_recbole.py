@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 import warnings
@@ -22,6 +23,7 @@ if not hasattr(scipy.sparse.dok_matrix, "_update"):
     raise SystemExit("RecBole's LightGCN needs a scipy that still has dok_matrix._update")
 
 PLACE = Path(tempfile.mkdtemp())
+os.chdir(PLACE)  # RecBole logs to where it is run
 LENGTH = 20
 
 
