@@ -71,6 +71,8 @@ class Judged:
 
 Judge = Callable[[Record, AnswerValue], float | None]
 
+_NAMED = 5
+"""Outcomes that an answer to retrieval names, at most."""
 _LISTS: frozenset[Task] = frozenset({"retrieval", "ranking", "history"})
 _IDS: frozenset[Task] = frozenset({"item_title", "item_similar", "attribution"})
 
@@ -105,16 +107,28 @@ def _fitting(record: Record, value: AnswerValue, at: int) -> AnswerValue:
     raise RecordError(f"answer {at} to a {record.task} record is {value!r}; expected {expected}")
 
 
-def _top_hit(record: Record, value: AnswerValue) -> float:
-    return metrics.hit(_ids(value), record.label["top"][0])
+def _are_few(record: Record) -> bool:
+    """Whether there are no more outcomes than are named: then all of them are, and only which
+    comes first says anything."""
+    return len(record.label["top"]) <= _NAMED
+
+
+def _top_hit(record: Record, value: AnswerValue) -> float | None:
+    return None if _are_few(record) else metrics.hit(_ids(value), record.label["top"][0])
+
+
+def _first(record: Record, value: AnswerValue) -> float | None:
+    if not _are_few(record):
+        return None
+    return float(_ids(value)[:1] == tuple(record.label["top"][:1]))
 
 
 def _top_gain(record: Record, value: AnswerValue) -> float:
     return metrics.reciprocal_gain(_ids(value), record.label["top"][0])
 
 
-def _top_overlap(record: Record, value: AnswerValue) -> float:
-    return metrics.overlap(_ids(value), record.label["top"])
+def _top_overlap(record: Record, value: AnswerValue) -> float | None:
+    return None if _are_few(record) else metrics.overlap(_ids(value), record.label["top"])
 
 
 def _top_rbo(record: Record, value: AnswerValue) -> float:
@@ -158,6 +172,7 @@ def _exact(name: str) -> Judge:
 
 
 _JUDGES: Mapping[str, tuple[Task, Judge]] = {
+    "retrieval_first": ("retrieval", _first),
     "retrieval_hr5": ("retrieval", _top_hit),
     "retrieval_ndcg5": ("retrieval", _top_gain),
     "retrieval_overlap5": ("retrieval", _top_overlap),
@@ -184,7 +199,7 @@ _WORTH: Mapping[Task, str] = {
 """The one metric that says most of a single answer."""
 
 METRICS: tuple[str, ...] = (
-    "retrieval_hr5", "retrieval_ndcg5", "retrieval_overlap5", "retrieval_rbo5",
+    "retrieval_first", "retrieval_hr5", "retrieval_ndcg5", "retrieval_overlap5", "retrieval_rbo5",
     "ranking_ndcg5_reference", "ranking_ndcg5", "ranking_kendall", "interest_accuracy",
     "interest_auc", "interest_calibration_error", "history_recall", "history_order_recall",
     "history_precision", "history_hallucination", "item_recovery", "attribution_accuracy",
