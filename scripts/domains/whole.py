@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from innerview.alignment.mixture import MixtureSettings
+from innerview.evaluation._tables import FIDELITY_METRICS, METHODS
+from innerview.evaluation.answers import METRICS
+from innerview.evaluation.results import read_metrics
 from innerview.pipeline import (
     Event,
     align,
@@ -57,6 +60,7 @@ def main(
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--asked", type=int, default=40, help="held-out cases put to the surrogate")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--target-only", action="store_true", help="without a language model")
     asked = parser.parse_args()
     run: Path = asked.run
     began = time.monotonic()
@@ -67,11 +71,12 @@ def main(
     made = make(run / "target", asked.seed)
     say(Event("target", ", ".join(f"{name} {value:.3f}" for name, value in made.report.items())))
     begin(run, made.cases, say, frequency=made.frequency, n_test=made.n_test, seed=asked.seed)
-    mixture = MixtureSettings(passes=asked.passes, seed=asked.seed)
-    label(run, say, mixture=mixture, n_test=asked.asked, seed=asked.seed)
-    settings = TrainSettings(memory_rows=asked.memory_rows)
-    align(run, say, base=asked.base, settings=settings, max_steps=asked.steps, seed=asked.seed)
-    evaluate(run, say, unaligned=False, channels=False, seed=asked.seed)
+    if not asked.target_only:
+        mixture = MixtureSettings(passes=asked.passes, seed=asked.seed)
+        label(run, say, mixture=mixture, n_test=asked.asked, seed=asked.seed)
+        settings = TrainSettings(memory_rows=asked.memory_rows)
+        align(run, say, base=asked.base, settings=settings, max_steps=asked.steps, seed=asked.seed)
+        evaluate(run, say, unaligned=False, channels=False, seed=asked.seed)
     explain(run, say, n=20)
     fidelity(
         run, say, n_cases=made.n_test, n_surrogate=asked.asked, unaligned=False,
@@ -79,5 +84,24 @@ def main(
     )  # fmt: skip
     write_overview(run, say, n_cases=made.n_test, seed=asked.seed)
     report(run, say)
-    if then is not None:
+    print(*figures(run), sep="\n")
+    if then is not None and not asked.target_only:
         then(run, asked.asked)
+
+
+def figures(run: Path) -> Iterator[str]:
+    """The tables of docs/domains.md: who agrees with the target, and whose reasons are its own."""
+    metrics = run / "report" / "metrics.json"
+    alignment = read_metrics(metrics)["alignment"] if metrics.exists() else {}
+    fidelity = read_metrics(run / "report" / "fidelity.json")["fidelity"]
+    for told, by, shown in (
+        (alignment, [one for one in METHODS if one in alignment], METRICS),
+        (fidelity, sorted(fidelity), [*FIDELITY_METRICS]),
+    ):
+        yield f"| | {' | '.join(by)} |"
+        yield "| --- |" + " --- |" * len(by)
+        for name in shown:
+            own = [told[one].get(name) for one in by]
+            if any(own):
+                cells = (f"{f.value:.3f} [{f.low:.2f}, {f.high:.2f}]" if f else "–" for f in own)
+                yield f"| {name} | {' | '.join(cells)} |"
