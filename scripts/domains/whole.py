@@ -98,6 +98,8 @@ def figures(run: Path) -> Iterator[str]:
         (alignment, [one for one in METHODS if one in alignment], METRICS),
         (fidelity, sorted(fidelity), [*FIDELITY_METRICS]),
     ):
+        if not by:
+            continue
         yield f"| | {' | '.join(by)} |"
         yield "| --- |" + " --- |" * len(by)
         for name in shown:

@@ -146,6 +146,10 @@ class Features:
 class _LastHidden(torch.nn.Module):
     """Part rows to the last hidden layer, the mean over the background, and a one for the bias."""
 
+    values: torch.Tensor
+    told: torch.Tensor
+    background: torch.Tensor
+
     def __init__(self, features: Features, background: DoubleArray, classifier: Any) -> None:
         super().__init__()
         values, told = (torch.from_numpy(table) for table in features.tables())
