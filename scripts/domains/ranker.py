@@ -32,7 +32,7 @@ from innerview.targets import Capabilities, Case, Contents, Provenance, save_bun
 from innerview.targets.manifest import OnnxEncoder
 from innerview.targets.onnx_export import export_encoder
 
-N_TEST, N_QUERIES = 100, 600
+N_TEST, N_QUERIES = 60, 300
 LONGEST, SHORTEST, PIECES, LEAST_OFTEN, PER_MODULE = 10, 4, 3, 3, 8
 """Words of a query at most and at least, pieces of a word at most, queries a word occurs in, and
 queries that one module gives at most, or those with many functions would come first everywhere."""
@@ -162,7 +162,7 @@ def make(target: Path, seed: int) -> Made:
         onnx=export_encoder(encoder, session_length=LONGEST),
     )  # fmt: skip
     cases = {str(i): query for i, query in enumerate(asked)}
-    split = split_ids(sorted(cases), n_valid=60, n_test=N_TEST, seed=seed)
+    split = split_ids(sorted(cases), n_valid=30, n_test=N_TEST, seed=seed)
     origin = Provenance(settings={"baseline": "a word that is removed is not there"}, seed=seed)
     checked = [Case(case_id, cases[case_id]) for case_id in split.train[:20]]
     own = save_bundle(target, contents, check_cases=checked, provenance=origin, overwrite=True)

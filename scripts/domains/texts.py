@@ -195,6 +195,8 @@ def make(target: Path, seed: int) -> Made:
         accuracy = (model.out(model(fed[test])).argmax(1) == right[test]).double().mean().item()
         # What a sentence alone adds to the hidden layer of an empty message.
         alone = model(rows([[i] for i in range(len(known))])) - model(rows([[]]))
+        # What raises all scores alike decides nothing.
+        weights = model.out.weight - model.out.weight.mean(dim=0)
     parts = Catalogue(
         ids=tuple(f"s{i}" for i in range(len(known))),
         titles=tuple(s.text for s in known),
@@ -217,7 +219,7 @@ def make(target: Path, seed: int) -> Made:
         outcomes=Catalogue(ids, tuple(f"the {t} team" for t in teams), noun="team",
                            domain=CLASSIFIER),
         parts=parts,
-        outcome_vectors=model.out.weight.detach().numpy(),
+        outcome_vectors=weights.numpy(),
         part_vectors=alone.numpy(),
         onnx=export_encoder(model, session_length=LONGEST),
     )  # fmt: skip

@@ -56,6 +56,7 @@ def main(
     parser.add_argument("run", type=Path)
     parser.add_argument("--base", default="smollm2-135m-instruct")
     parser.add_argument("--memory-rows", type=int, default=200)
+    parser.add_argument("--row-tokens", type=int, default=480)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--asked", type=int, default=40, help="held-out cases put to the surrogate")
@@ -74,7 +75,7 @@ def main(
     if not asked.target_only:
         mixture = MixtureSettings(passes=asked.passes, seed=asked.seed)
         label(run, say, mixture=mixture, n_test=asked.asked, seed=asked.seed)
-        settings = TrainSettings(memory_rows=asked.memory_rows)
+        settings = TrainSettings(memory_rows=asked.memory_rows, max_tokens=asked.row_tokens)
         align(run, say, base=asked.base, settings=settings, max_steps=asked.steps, seed=asked.seed)
         evaluate(run, say, unaligned=False, channels=False, seed=asked.seed)
     explain(run, say, n=20)

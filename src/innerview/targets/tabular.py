@@ -258,10 +258,12 @@ def save_mlp(
 
 
 def _outcome_vectors(classifier: Any) -> FloatArray:
-    """(O, d): weights and bias of each class. A net of two classes has one output, the log-odds of
-    the second: half of it speaks for the second, and half against the first."""
+    """(O, d): weights and bias of each class, less their mean over classes: what raises all scores
+    alike decides nothing. A net of two classes has one output, the log-odds of the second."""
     last = np.vstack([classifier.coefs_[-1], classifier.intercepts_[-1]]).T
-    return np.asarray(np.vstack([-last / 2, last / 2]) if len(last) == 1 else last, np.float32)
+    if len(last) == 1:
+        last = np.vstack([np.zeros_like(last), last])
+    return np.asarray(last - last.mean(axis=0), dtype=np.float32)
 
 
 def _agreeing(target: BundleTarget, cases: Sequence[Case], wanted: DoubleArray) -> FloatArray:
