@@ -79,9 +79,10 @@ def test_of_few_outcomes_the_first_one_counts_and_fives_do_not(run: Path) -> Non
     label(run, lambda event: None, mixture=MixtureSettings(n_prose=2), n_test=5)
     asked = read_records(run / "records" / "test.parquet")
     target = load_bundle(run / "target")
-    figures = alignment_metrics(asked, random_answers(asked, target))
+    figures = alignment_metrics(asked, random_answers(asked, target), few=True)
     assert "retrieval_first" in figures
     assert not {"retrieval_hr5", "retrieval_overlap5"} & set(figures)
+    assert "retrieval_first" not in alignment_metrics(asked, random_answers(asked, target))
     page = render_report(Findings(metrics={"alignment": {"random": figures}}, domain=CLASSIFIER))
     shown = re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]*>", "", page, flags=re.DOTALL)
     assert "Held-out classes" in shown and "Case, class recovery" in shown
@@ -89,15 +90,6 @@ def test_of_few_outcomes_the_first_one_counts_and_fives_do_not(run: Path) -> Non
     first = Figure(1.0, 0.97, 1.0, 100)
     ruling = can_show({"alignment": {"behavior": {"retrieval_first": first}}}, []).rulings[-1]
     assert ruling.answer == "yes" and ruling.because.startswith("Its first is the target's first")
-
-
-def test_of_many_outcomes_fives_count_as_ever() -> None:
-    from innerview.alignment.records import Record, Text
-
-    ids = [f"i{n}" for n in range(8)]
-    asked = Record("retrieval", "behavior", "c", (), 0, (Text("?"),), " a", {"top": ids})
-    figures = alignment_metrics([asked], [tuple(ids[:5])])
-    assert "retrieval_hr5" in figures and "retrieval_first" not in figures
 
 
 def test_sufficient_among_few_is_what_keeps_the_first_place() -> None:
