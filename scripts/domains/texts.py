@@ -245,14 +245,17 @@ def known_reasons(run: Path, n: int) -> None:
         "lime": [by_lime(c, own, seed=0)[0] for c, own in zip(cases, masked, strict=True)],
         "random": [orders.by_chance(case, seed=0)[0] for case in cases],
     }
-    surrogate = Surrogate.load(run / "surrogate", target)
-    asker, rng = Asker(target.outcomes, target.parts), np.random.default_rng(0)
-    for form in FORMS:
-        asked = [
-            asker.attribution(Context(c.case_id, c.parts, len(c.parts)), form, o, c.parts[0], rng)
-            for c, o in pairs
-        ]
-        found[form] = [own[0] for own in surrogate.reasons(asked)]
+    if (run / "surrogate" / "manifest.json").exists():
+        surrogate = Surrogate.load(run / "surrogate", target)
+        asker, rng = Asker(target.outcomes, target.parts), np.random.default_rng(0)
+        for form in FORMS:
+            asked = [
+                asker.attribution(
+                    Context(c.case_id, c.parts, len(c.parts)), form, o, c.parts[0], rng
+                )
+                for c, o in pairs
+            ]
+            found[form] = [own[0] for own in surrogate.reasons(asked)]
     planted = {s.text for s in sentences() if s.kind == "request"}
     for name, first in found.items():
         right = [

@@ -86,7 +86,7 @@ def main(
     write_overview(run, say, n_cases=made.n_test, seed=asked.seed)
     report(run, say)
     print(*figures(run), sep="\n")
-    if then is not None and not asked.target_only:
+    if then is not None:
         then(run, asked.asked)
 
 
