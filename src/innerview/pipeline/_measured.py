@@ -61,8 +61,8 @@ def limits_of(target: Target) -> list[str]:
         found.append("The target answers differently each time: claims are untestable.")
     if (few := len(target.outcomes)) <= FEW_OUTCOMES:
         found.append(
-            f"There are {few} outcomes: lists of five or ten say nothing of them, so only the first "
-            "place counts, and none is held out."
+            f"There are {few} outcomes: lists of five or ten say nothing of so few, the first "
+            "place counts alone, and none is held out."
         )
     return found
 
