@@ -157,12 +157,13 @@ def case_records(
     labelled = iter(label_cases(target, asked, labels, among=known))
     asker = Asker(target.outcomes, target.parts)
     per_window = [[next(labelled) for _ in counts] for counts in seen]
+    n_why = min(3, len(target.outcomes))
     reasons = _strongest_parts(
         target,
         [
-            (own[-1].case, own[-1].top[int(case_seed(settings.seed, w, "why").integers(3))])
+            (own[-1].case, own[-1].top[int(case_seed(settings.seed, w, "why").integers(n_why))])
             if case_seed(settings.seed, w, "attribution").random() < settings.attribution_frac
-            and len(own[-1].top) > 2
+            and len(own[-1].top) >= n_why
             else None
             for w, own in zip(cut, per_window, strict=True)
         ],

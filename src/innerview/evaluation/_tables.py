@@ -62,6 +62,7 @@ FORM_NAMES: Mapping[str, str] = {
 }
 
 _LABELS: Mapping[str, str] = {
+    "retrieval_first": "Retrieval, the same first",
     "retrieval_hr5": "Retrieval, HR@5",
     "retrieval_ndcg5": "Retrieval, NDCG@5",
     "retrieval_overlap5": "Retrieval, overlap of fives",

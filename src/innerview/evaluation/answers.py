@@ -109,6 +109,10 @@ def _top_hit(record: Record, value: AnswerValue) -> float:
     return metrics.hit(_ids(value), record.label["top"][0])
 
 
+def _first(record: Record, value: AnswerValue) -> float:
+    return metrics.hit(_ids(value)[:1], record.label["top"][0])
+
+
 def _top_gain(record: Record, value: AnswerValue) -> float:
     return metrics.reciprocal_gain(_ids(value), record.label["top"][0])
 
@@ -158,6 +162,7 @@ def _exact(name: str) -> Judge:
 
 
 _JUDGES: Mapping[str, tuple[Task, Judge]] = {
+    "retrieval_first": ("retrieval", _first),
     "retrieval_hr5": ("retrieval", _top_hit),
     "retrieval_ndcg5": ("retrieval", _top_gain),
     "retrieval_overlap5": ("retrieval", _top_overlap),
@@ -183,8 +188,11 @@ _WORTH: Mapping[Task, str] = {
 }
 """The one metric that says most of a single answer."""
 
+_OF_FEW, _OF_MANY = {"retrieval_first"}, {"retrieval_hr5", "retrieval_overlap5"}
+"""Whoever names five of five outcomes or fewer names all of them; what comes first still counts."""
+
 METRICS: tuple[str, ...] = (
-    "retrieval_hr5", "retrieval_ndcg5", "retrieval_overlap5", "retrieval_rbo5",
+    "retrieval_first", "retrieval_hr5", "retrieval_ndcg5", "retrieval_overlap5", "retrieval_rbo5",
     "ranking_ndcg5_reference", "ranking_ndcg5", "ranking_kendall", "interest_accuracy",
     "interest_auc", "interest_calibration_error", "history_recall", "history_order_recall",
     "history_precision", "history_hallucination", "item_recovery", "attribution_accuracy",
@@ -198,7 +206,7 @@ LESS_IS_BETTER = frozenset({"interest_calibration_error", "history_hallucination
 
 
 def alignment_metrics(
-    records: Sequence[Record], values: Sequence[AnswerValue], *, seed: int = 0
+    records: Sequence[Record], values: Sequence[AnswerValue], *, few: bool = False, seed: int = 0
 ) -> dict[str, Figure]:
     """How well answers agree with the target: one figure per metric whose task occurs.
 
@@ -207,6 +215,7 @@ def alignment_metrics(
     Args:
         records: questions of one form's test, with the target's labels.
         values: one answer per record, in order; see ``AnswerValue``.
+        few: the target has five outcomes or fewer.
         seed: of the bootstrap.
 
     Raises:
@@ -214,7 +223,7 @@ def alignment_metrics(
     """
     found = {
         name: bootstrap_mean([j.worth for j in own], [j.cluster for j in own], seed=seed)
-        for name, own in judged_answers(records, values).items()
+        for name, own in judged_answers(records, values, few=few).items()
     }
     answers = paired_answers(records, values)
     if read_back := [(records[a.index], a.value) for a in answers if a.task == "history"]:
@@ -233,21 +242,23 @@ def alignment_metrics(
 
 
 def judged_answers(
-    records: Sequence[Record], values: Sequence[AnswerValue]
+    records: Sequence[Record], values: Sequence[AnswerValue], *, few: bool = False
 ) -> dict[str, list[Judged]]:
     """What each answer is worth, by metric: those that are means over answers, of ``METRICS``.
 
     Args:
         records: questions, with the target's labels.
         values: one answer per record, in order; see ``AnswerValue``.
+        few: the target has five outcomes or fewer.
 
     Raises:
         RecordError: the numbers differ, or a value does not fit its task.
     """
     found: dict[str, list[Judged]] = {}
+    mute = _OF_MANY if few else _OF_FEW
     for suffix, own in _apart(records, paired_answers(records, values)):
         for name, (task, judge) in _JUDGES.items():
-            for answer in own:
+            for answer in own if name not in mute else ():
                 record = records[answer.index]
                 if answer.task == task and (worth := judge(record, answer.value)) is not None:
                     judged = Judged(worth, _question(record), _cluster(record))

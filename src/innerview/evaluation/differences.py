@@ -19,7 +19,7 @@ Answers = tuple[Sequence[Record], Sequence[AnswerValue]]
 
 
 def paired_differences(
-    answered: Mapping[str, Answers], *, of: str, seed: int = 0
+    answered: Mapping[str, Answers], *, of: str, few: bool = False, seed: int = 0
 ) -> dict[str, dict[str, Figure]]:
     """What an answerer's answers are worth, less each other's, by metric.
 
@@ -31,17 +31,18 @@ def paired_differences(
     Args:
         answered: by name, questions and answers.
         of: whose.
+        few: the target has five outcomes or fewer.
         seed: of resampling.
 
     Raises:
         RecordError: numbers of questions and answers differ, or a value does not fit its task.
     """
-    own = judged_answers(*answered[of])
+    own = judged_answers(*answered[of], few=few)
     found: dict[tuple[str, str], Figure] = {}
     for other, asked in answered.items():
         if other == of:
             continue
-        for metric, judged in judged_answers(*asked).items():
+        for metric, judged in judged_answers(*asked, few=few).items():
             worth = {one.question: one.worth for one in judged}
             pairs = [
                 (one.worth - worth[one.question], one.cluster)

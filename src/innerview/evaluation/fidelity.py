@@ -45,9 +45,9 @@ MEASURES = ("necessity", "necessity_five", "sufficiency", "deletion", "insertion
 ``necessity``
     the outcome is no longer first without the first part;
 ``necessity_five``
-    it is out of the top 10 without the first five;
+    it is out of the top 10, or, of ten outcomes or fewer, no longer first, without the first five;
 ``sufficiency``
-    it is in the top 10 with only the first five;
+    it is there with only the first five;
 ``deletion``
     1 less the mean of 1 / log2(1 + rank) without the first 1, 2, 3, 5 and 8;
 ``insertion``
@@ -153,9 +153,10 @@ def effects_of(
             two.
         CaseError, TargetQueryError: as in ``ask``.
     """
+    wide = _WIDE if len(target.outcomes) > _WIDE else _FIRST
     trials = {
         name: [
-            [_Trial.of(name, case, outcome, own) for own in by_draw]
+            [_Trial.of(name, case, outcome, own, wide) for own in by_draw]
             for (case, outcome), *by_draw in zip(pairs, *draws, strict=True)
         ]
         for name, draws in orders.items()
@@ -186,16 +187,20 @@ class _Trial:
     case: Case
     outcome: str
     order: tuple[str, ...]
+    wide: int
+    """Rank of the last outcome that counts as a good one."""
 
     @classmethod
-    def of(cls, explainer: str, case: Case, outcome: str, order: Sequence[str]) -> _Trial:
+    def of(
+        cls, explainer: str, case: Case, outcome: str, order: Sequence[str], wide: int
+    ) -> _Trial:
         parts = set(case.parts)
         if len(order) < 2 or len(order) != len(parts) or set(order) != parts:
             raise RecordError(
                 f"{explainer}: {len(order)} parts in order for case {case.case_id!r}, which has "
                 f"{len(parts)}; expected each of its parts once, and two or more"
             )
-        return cls(case, outcome, tuple(order))
+        return cls(case, outcome, tuple(order), wide)
 
     def _size(self, size: int) -> int:
         """As many parts, but at most all but one."""
@@ -227,8 +232,8 @@ class _Trial:
         cosine, explained = told.get((self.case, self.kept(_THREE)), (np.nan, np.nan))
         return Effects(
             necessity=float(gone[0] > _FIRST),
-            necessity_five=float(without_five > _WIDE),
-            sufficiency=float(with_five <= _WIDE),
+            necessity_five=float(without_five > self.wide),
+            sufficiency=float(with_five <= self.wide),
             deletion=1.0 - float(np.mean(gone_gains)),
             insertion=float(np.mean(kept_gains)),
             kept_vector=cosine,

@@ -183,6 +183,8 @@ def _scores(report: Mapping[str, Any]) -> list[_Score]:
 
 def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
+    if isinstance(report.get("accuracy"), float):
+        facts.append(("its own accuracy", f"{report['accuracy']:.3f}"))
     if isinstance(report.get("n_test"), int):
         facts.append(("cases in its own test", f"{report['n_test']:,}"))
     if isinstance(report.get("distinct_first"), int):

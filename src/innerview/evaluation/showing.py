@@ -218,8 +218,16 @@ def _free_prose(figures: Mapping[str, Figure]) -> Ruling:
 def _stand_in(alignment: Mapping[str, Mapping[str, Figure]]) -> Ruling:
     """Whether the surrogate may answer for the target; of its forms the one that knows most."""
     form = next((form for form in reversed(FORMS) if form in alignment), FORMS[0])
-    own = alignment.get(form, {}).get("retrieval_hr5")
-    floors = [f.value for name in FLOORS if (f := alignment.get(name, {}).get("retrieval_hr5"))]
+    # Of five outcomes or fewer all are named, and only which one is first was measured.
+    few = "retrieval_first" in alignment.get(form, {})
+    metric = "retrieval_first" if few else "retrieval_hr5"
+    said, fixed = (
+        ("Its first", "the best fixed one is")
+        if few
+        else ("Among its five", "among the best fixed list's")
+    )
+    own = alignment.get(form, {}).get(metric)
+    floors = [f.value for name in FLOORS if (f := alignment.get(name, {}).get(metric))]
     best = max(floors, default=0.0)
     answer: MayShow = "unknown"
     if own is not None:
@@ -227,8 +235,8 @@ def _stand_in(alignment: Mapping[str, Mapping[str, Figure]]) -> Ruling:
     return Ruling(
         "Answers of the surrogate instead of the target's",
         answer,
-        f"Among its five is the target's first for {_share(own)} of {own.n:,} held-out cases, "
-        f"from {METHODS[form]}; among the best fixed list's for {best:.3f}."
+        f"{said} is the target's first for {_share(own)} of {own.n:,} held-out cases, "
+        f"from {METHODS[form]}; {fixed} for {best:.3f}."
         if own
         else _NOT_MEASURED,
         f"At least {UNCHECKED_LIMIT}, at the lower end, and more than any fixed list.",

@@ -44,7 +44,8 @@ class Thresholds:
     """Leaving this top is what a decisive part causes, for an outcome that is in it."""
     sufficient_top: int = 10
     """Staying in this top is what sufficient parts achieve; also the decisive top of an
-    outcome beyond ``decisive_top``. Outcomes beyond both are held to the next power of ten."""
+    outcome beyond ``decisive_top``. Outcomes beyond both are held to the next power of ten; where
+    there are no more outcomes than this, to where they are."""
     max_set: int = 3
     max_groups: int = 4
     attribute_draws: int = 5
@@ -72,6 +73,8 @@ class Thresholds:
         wide = self.sufficient_top
         while wide < rank:
             wide *= 10
+        if n_outcomes <= self.sufficient_top:  # as where outcomes are a few classes
+            wide = max(rank, self.decisive_top)
         leave = self.decisive_top if rank <= self.decisive_top else wide
         return (leave if leave < n_outcomes else None), (wide if wide < n_outcomes else None)
 

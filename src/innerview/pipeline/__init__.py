@@ -11,6 +11,7 @@ from innerview.pipeline._evaluate import evaluate
 from innerview.pipeline._evidence import evidence
 from innerview.pipeline._export import export
 from innerview.pipeline._fidelity import fidelity
+from innerview.pipeline._given import begin
 from innerview.pipeline._judge import judge
 from innerview.pipeline._overview import write_overview
 from innerview.pipeline._report import explain, report
@@ -26,6 +27,7 @@ __all__ = [
     "Say",
     "Segment",
     "align",
+    "begin",
     "benchmark",
     "compare",
     "demo",

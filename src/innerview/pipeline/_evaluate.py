@@ -53,6 +53,8 @@ _VERSION = 7
 _REASON_CASES = 200
 """Cases of which the strongest reason is asked, in each form: for that the surrogate replays a
 question on itself once for every part, half of all the time otherwise."""
+_FEW = 5
+"""Outcomes of which all are named where the five best are asked for."""
 _DECILE_CASES = 100
 _BASE_CASES = 50
 """Cases that the base model is asked about, before training: it names by beam search, at several
@@ -112,13 +114,15 @@ def evaluate(
         answered["distilled"] = _distilled(target, read_records(train), valid, rivals, seed=seed)
     if unaligned:
         answered |= _of_the_base(surrogate, train, rivals, kept, say, seed=seed)
+    few = len(target.outcomes) <= _FEW
     tree: dict[str, MetricTree] = {
         "alignment": {
-            name: alignment_metrics(own, said, seed=seed) for name, (own, said) in answered.items()
+            name: alignment_metrics(own, said, few=few, seed=seed)
+            for name, (own, said) in answered.items()
         }
     }
     if "hybrid" in answered:
-        tree["differences"] = paired_differences(_rivals(answered), of="hybrid", seed=seed)
+        tree["differences"] = paired_differences(_rivals(answered), of="hybrid", few=few, seed=seed)
     tree["deciles"] = _by_decile(answered, seed=seed)
     tree["calibration"] = _calibration(answered, seed=seed)
     if channels:

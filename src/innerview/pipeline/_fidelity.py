@@ -373,7 +373,7 @@ def _of_nobody(
 ) -> None:
     """Explainers that ask nobody, and those that know nothing."""
     popularity = json.loads((run / "labels" / "popularity.json").read_text(encoding="utf-8"))
-    if target.parts.attributes:
+    if set(target.parts.attributes) & set(target.outcomes.attributes):
         found.orders["plausible"] = [
             [orders.by_attributes(case, outcome, target, seed=seed) for case, outcome in pairs]
         ]

@@ -14,6 +14,7 @@ from innerview.evaluation.given import Given, read_given
 from innerview.pipeline._stage import Event, Say
 from innerview.surrogate.manifest import fingerprint_of
 from innerview.targets import Case, Target, load_target
+from innerview.targets.check import FEW_OUTCOMES
 
 if TYPE_CHECKING:
     from innerview.surrogate.surrogate import Surrogate
@@ -58,6 +59,11 @@ def limits_of(target: Target) -> list[str]:
         )
     if not able.deterministic:
         found.append("The target answers differently each time: claims are untestable.")
+    if (few := len(target.outcomes)) <= FEW_OUTCOMES:
+        found.append(
+            f"There are {few} outcomes: lists of five or ten say nothing of so few, the first "
+            "place counts alone, and none is held out."
+        )
     return found
 
 

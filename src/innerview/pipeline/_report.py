@@ -145,6 +145,8 @@ def report(run: Path, say: Say) -> Path:
     approximation = approximation_of(target)
     if approximation is not None:
         provenance["approximation"] = approximation
+    if target.manifest and "baseline" in target.manifest.settings:
+        provenance["without a part"] = str(target.manifest.settings["baseline"])
     surrogate = run / "surrogate" / "manifest.json"
     if surrogate.exists():
         manifest = json.loads(surrogate.read_text(encoding="utf-8"))

@@ -88,7 +88,8 @@ class Respondent:
         return self.encoder.frame.end_of_answer[0]
 
     def _constraint(self, record: Record) -> Constraint:
-        seen = set(record.parts[: record.visible])
+        excludes = self.target.capabilities.excludes_parts
+        seen = record.parts[: record.visible] if excludes else ()
         match record.task:
             case "history":
                 return OneOf(self._part_trie, self._end)

@@ -132,11 +132,12 @@ class Understanding:
 
     def best(self, records: Sequence[Record], *, size: int) -> list[tuple[str, ...]]:
         """For each question about a case, the outcomes that fit best what was understood of it,
-        best first, without its own parts."""
+        best first, without its own parts where those are no answers."""
         cases = self._cases(records)
+        excludes = self.target.capabilities.excludes_parts
         found: list[tuple[str, ...]] = []
         for record, case in zip(records, cases, strict=True):
-            seen = set(record.parts[: record.visible])
+            seen = record.parts[: record.visible] if excludes else ()
             fit = self._fits(case[None], record.form)[0]
             rows = fit.topk(min(len(fit), size + len(seen))).indices.tolist()
             ids = (self.target.outcomes.ids[row] for row in rows)

@@ -23,6 +23,8 @@ __all__ = ["CONSTANT_LIMIT", "CheckReport", "Finding", "check_bundle", "check_ta
 
 CONSTANT_LIMIT = 0.3
 """HR@5 of the constant surrogate above which a target is not worth explaining."""
+FEW_OUTCOMES = 10
+"""Up to so many, as of a classifier, five favourites say nothing."""
 MIN_CONSTANT_CASES = 50
 """Fewer say nothing of how often an outcome comes first."""
 T = TypeVar("T")
@@ -241,6 +243,8 @@ class _Check:
         return None, None, 0
 
     def _judge_constant(self, distinct: int | None, constant: float | None, n: int) -> None:
+        if len(self.target.outcomes) <= FEW_OUTCOMES:
+            return  # any five of them cover most
         if constant is not None and constant > CONSTANT_LIMIT and n >= MIN_CONSTANT_CASES:
             self._warn(
                 f"its 5 most frequent first outcomes cover {constant:.0%} of {n} cases "
