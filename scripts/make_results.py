@@ -13,6 +13,7 @@ COLUMNS = (
     "popularity", "constant", "random",
 )  # fmt: skip
 METRICS = {
+    "retrieval_first": "retrieval, the same first (of few outcomes)",
     "retrieval_hr5": "retrieval HR@5",
     "retrieval_ndcg5": "retrieval NDCG@5",
     "retrieval_overlap5": "retrieval, overlap of fives",
@@ -67,6 +68,8 @@ SKILLS = {
     "deletion_skill": "deletion",
     "insertion_skill": "insertion",
 }
+FORMS = {"behavior": "titles", "intention": "vectors", "hybrid": "both"}
+OF_DECILES = {"yes": "yes", "order": "pairs in order"}
 OF_CLAIMS = {
     "verified_share": "verified",
     "verified_share_evidence": "EVIDENCE",
@@ -146,6 +149,29 @@ def explainer_table(
     return lines_of([first, *shown.values()], rows)
 
 
+def decile_table(deciles: Mapping[str, Any]) -> list[str]:
+    """One row for each tenth of the target's ranking, best first."""
+    columns = {
+        f"{label}, {words}": deciles[form][figure]
+        for figure, label in OF_DECILES.items()
+        for form, words in FORMS.items()
+        if form in deciles
+    }
+    tenths = {tenth: None for own in columns.values() for tenth in own}
+    rows = [[tenth, *(cell(own.get(tenth)) for own in columns.values())] for tenth in tenths]
+    return lines_of(["tenth of the ranking", *columns], rows)
+
+
+def less_table(explainer: str, differences: Mapping[str, Any]) -> list[str]:
+    """What one explainer achieves, less what each other does on the same cases."""
+    rows = [
+        [label, *(cell(differences[name].get(skill.removesuffix("_skill"))) for skill in SKILLS)]
+        for name, label in EXPLAINERS.items()
+        if name in differences
+    ]
+    return lines_of([f"{EXPLAINERS[explainer]}, less", *SKILLS.values()], rows)
+
+
 def cost_line(meta: Mapping[str, Any]) -> str:
     """Queries and time of each explainer that was timed."""
     told = [
@@ -205,12 +231,16 @@ def page(results: Path) -> str:
             lines += [*alignment_table(metrics["alignment"]), ""]
         if "differences" in metrics:
             lines += [*difference_table(metrics["differences"]), ""]
+        if "deciles" in metrics:
+            lines += [*decile_table(metrics["deciles"]), ""]
         if "channels" in metrics:
             lines += [*channel_table(metrics["channels"]), ""]
         if fidelity:
             tree = fidelity["fidelity"]
             lines += [cost_line(fidelity["meta"]), ""]
             lines += [*explainer_table(tree, SKILLS, first="skill of the order"), ""]
+            for explainer, less in fidelity.get("fidelity_differences", {}).items():
+                lines += [*less_table(explainer, less), ""]
             lines += [*explainer_table(tree, OF_CLAIMS, first="claims, share verified"), ""]
     lines += [(results / "paper.md").read_text(encoding="utf-8").rstrip(), ""]
     paper = json.loads((results / "paper.json").read_text(encoding="utf-8"))

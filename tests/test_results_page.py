@@ -28,6 +28,7 @@ def test_every_method_metric_and_exchange_has_its_place(tmp_path: Path) -> None:
         "channels": {
             name: {"shift": FIGURE, "preference": FIGURE} for name in ("unchanged", *CHANGES)
         },
+        "deciles": {"hybrid": {"yes": {"1": FIGURE}, "order": {"1": FIGURE, "2": FIGURE}}},
     }
     run = tmp_path / "films-als"
     run.mkdir()
@@ -43,7 +44,9 @@ def test_every_method_metric_and_exchange_has_its_place(tmp_path: Path) -> None:
     differences = [line for line in lines if line.endswith("0.500 [0.250, 0.750], p 0.125 |")]
     assert len(differences) == len(shown)
     told = sum("0.500 [0.250, 0.750]" in line for line in lines)
-    assert told == 2 * len(shown) + 1 + len(CHANGES)
+    assert told == 2 * len(shown) + 1 + len(CHANGES) + 2
+    assert "| tenth of the ranking | yes, both | pairs in order, both |" in lines
+    assert "| 2 | – | 0.500 [0.250, 0.750] |" in lines
     paper = lines[lines.index("## Beside the paper") :]
     assert "| hybrid: history recall | 0.133 | 0.146 | 0.071 | 0.500 |" in paper
     assert "| distilled: retrieval HR@5 | 0.674 | 0.622 | 0.975 | 0.500 |" in paper
@@ -59,13 +62,18 @@ def test_explainers_have_a_table_of_skills_and_one_of_claims(tmp_path: Path) -> 
         "n_surrogate_cases": 0,
         "cost": {"grounded": {"queries": 56.3, "milliseconds": 12.5}},
     }
-    (run / "fidelity.json").write_text(json.dumps({"fidelity": tree, "meta": meta}))
+    less = {"grounded": {"lime": dict.fromkeys(MEASURES, FIGURE | {"p": 0.125})}}
+    whole = {"fidelity": tree, "fidelity_differences": less, "meta": meta}
+    (run / "fidelity.json").write_text(json.dumps(whole))
     (tmp_path / "intro.md").write_text("# Intro\n")
     for name in ("paper.md", "paper.json"):
         (tmp_path / name).write_bytes((ROOT / "docs" / "results" / name).read_bytes())
     made = SCRIPT["page"](tmp_path)
     assert "1,600 cases, 0 for the surrogate. " in made
     assert "grounded in evidence 56.3 queries, 12.5 ms" in made
+    assert f"| grounded in evidence, less | {' | '.join(skills.values())} |" in made
+    assert made.count("0.500 [0.250, 0.750], p 0.125") == len(MEASURES)
+    made = made.replace("0.750], p", "")
     counts = [line.count("0.500 [0.250, 0.750]") for line in made.splitlines()]
     assert counts.count(len(skills)) == counts.count(len(claims)) == len(tree)
 
