@@ -117,7 +117,7 @@ def test_what_is_written_stays_as_it_is_in_all_layers_above() -> None:
     rows = _rows(surrogate, _records(40))
     written = _fit(surrogate, rows)
     model, layers = surrogate.model, surrogate.model.causal.model.layers
-    stream = Stream(model, collate(rows[:2], surrogate.vectors, pad_id=0), 0)
+    stream = Stream(model, collate(rows[:8], surrogate.vectors, pad_id=0), 0)
     told = Places.of(written.places, len(written.places) // 4)
     lasting = torch.cat([told.mention, told.slot, told.own])
     seen = []
@@ -148,7 +148,7 @@ def test_the_case_and_the_last_mention_are_read_at_every_position_asked_for() ->
     written = _fit(surrogate, rows)
     n = len(written.places) // 4
     assert len(written.places) == n_places(n)
-    batch = collate(rows[:2], surrogate.vectors, pad_id=0)
+    batch = collate(rows[:8], surrogate.vectors, pad_id=0)
     for read in (read_cases, read_mentions):
         numbers = read(surrogate.model, written, batch, batch.answer_positions)
         assert numbers.shape == (len(batch.answer_positions), n)
@@ -186,7 +186,7 @@ def test_a_part_ends_behind_its_title_and_behind_its_slot_but_in_no_outcome(form
     rows = _rows(surrogate, [g for g in groups if g])
     projectors = surrogate.model.projectors
     assert projectors is not None
-    stream = Stream(surrogate.model, collate(rows[:2], surrogate.vectors, pad_id=0), 0)
+    stream = Stream(surrogate.model, collate(rows[:8], surrogate.vectors, pad_id=0), 0)
     found = stream.spots(surrogate.vectors, projectors.of_kind)
     spots, ended = found.told, found.ends[:, 0]
     batch = stream.batch
