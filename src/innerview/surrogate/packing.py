@@ -174,7 +174,7 @@ def _before(branch: Branch, n: int) -> tuple[SlotRef, ...]:
 
 
 def pack_rows(
-    trees: Iterable[Tree], *, max_tokens: int, open_rows: int = 32
+    trees: Iterable[Tree], *, max_tokens: int, open_rows: int = 64
 ) -> Iterator[list[Tree]]:
     """Best-fit packing into rows of at most ``max_tokens``, keeping the stream's order nearly.
 
