@@ -260,7 +260,7 @@ def test_a_function_goes_all_the_way_with_behavior_alone(
     report(run, said.append)
     page = (run / "report" / "index.html").read_text(encoding="utf-8")
     assert "The target gives no vectors: its surrogate has the behavior form alone." in page
-    with pytest.raises(SurrogateError, match="one is written from vectors, and the target gives"):
+    with pytest.raises(SurrogateError, match="no memory to read scores in; align it anew"):
         Explainer.load(run, claims="surrogate")(told[0]["case_id"])
     published = run.parent / "published"
     with pytest.raises(RunError, match="the target is not in its folder"):

@@ -37,12 +37,16 @@ from innerview.files import (
 )
 from innerview.pipeline._measured import limits_of
 from innerview.pipeline._stage import Event, Say, digest, finish, is_current
-from innerview.targets import load_target
+from innerview.targets import Target, load_target
 
 if TYPE_CHECKING:
+    from innerview.surrogate.factors import Factors
     from innerview.surrogate.train import TrainSettings
 
 __all__ = ["TrainingGroups", "align", "label", "neighbours"]
+
+_FACTORED = 1
+"""Of how vectors are made for a target that gives none."""
 
 
 def label(
@@ -154,7 +158,9 @@ def align(
     lasting = asdict(replace(settings, max_seconds=None))
     del lasting["checkpoint_activations"]
     given = read_chat(chat) if chat else None
-    made_from = digest([records_from["made_from"], base, lasting, target.fingerprint, given])
+    asked = [records_from["made_from"], base, lasting, target.fingerprint, given]
+    is_black_box = target.capabilities.rescoring and not target.capabilities.vectors
+    made_from = digest([*asked, _FACTORED] if is_black_box else asked)
     folder = run / "surrogate"
     recover_folder(folder)
     # The manifest is the mark, not a file behind it: a kill in between would cost the training.
@@ -163,7 +169,10 @@ def align(
         return folder
     _drop_stale(folder, made_from, say)
     say(Event("align", f"loading {base}"))
-    surrogate = Surrogate(load_base(base), target, lora_rank=settings.lora_rank, seed=seed)
+    surrogate = Surrogate(
+        load_base(base), target, lora_rank=settings.lora_rank, seed=seed,
+        factors=_factored(target, run, say, seed=seed) if is_black_box else None,
+    )  # fmt: skip
     asker = Asker(target.outcomes, target.parts)
     pairs = _own_answers(surrogate, asker, run, say) if given is None else given
     groups = TrainingGroups(
@@ -187,6 +196,23 @@ def align(
     surrogate.save(folder, provenance=provenance)
     say(Event("align", f"{summary.examples:,} examples in {summary.seconds / 60:.0f} min", 1.0))
     return folder
+
+
+def _factored(target: Target, run: Path, say: Say, *, seed: int) -> Factors:
+    """Vectors in the place of those that a target does not give."""
+    from innerview.surrogate.factors import factor_scores
+
+    cases = [case.last(target.capabilities.max_parts) for case in read_cases(run).train]
+    say(Event("align", f"{target.name} gives no vectors; factoring what it scores instead"))
+    factors = factor_scores(target, cases, seed=seed)
+    say(
+        Event(
+            "align",
+            f"{factors.loadings.shape[1]} factors explain {factors.explained:.2f} of the scores of "
+            f"{factors.queries:,} cases",
+        )
+    )
+    return factors
 
 
 def _drop_stale(folder: Path, made_from: str, say: Say) -> None:

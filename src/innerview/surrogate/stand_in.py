@@ -55,12 +55,7 @@ class StandIn(DerivedTarget):
         target = respondent.target
         if not respondent.memory.edits:
             raise SurrogateError(
-                "this surrogate has no memory to read scores in; "
-                + (
-                    "align it on more records"
-                    if target.capabilities.vectors
-                    else "one is written from vectors, and the target gives none"
-                )
+                "this surrogate has no memory to read scores in; align it anew, on more records"
             )
         if form != "behavior" and not target.capabilities.vectors:
             raise SurrogateError(f"the target has no vectors, and {form} form needs them")

@@ -29,6 +29,7 @@ from innerview.surrogate.checkpoint import (
     save_sealed,
     trained_tensors,
 )
+from innerview.surrogate.factors import FACTORS, FactoredTarget, Factors
 from innerview.surrogate.manifest import (
     VERSION,
     fingerprint_of,
@@ -71,15 +72,30 @@ _FEWEST_MEMORY_ROWS = 120
 class Surrogate:
     """A language model that stands in for one target.
 
-    ``target`` is asked for catalogues and vectors only; no method scores anything with it.
+    ``target`` is asked for catalogues and vectors only; no method scores anything with it, but
+    ``align``.
+
+    Args:
+        base: the language model.
+        target: that it stands in for.
+        lora_rank: of the adapters.
+        seed: of the adapters.
+        factors: of the target's scores, where it gives no vectors; without, nothing is written
+            into the weights.
     """
 
     def __init__(
-        self, base: BaseModel, target: Target, *, lora_rank: int = 16, seed: int = 0
+        self,
+        base: BaseModel,
+        target: Target,
+        *,
+        lora_rank: int = 16,
+        seed: int = 0,
+        factors: Factors | None = None,
     ) -> None:
-        self.base, self.target = base, target
+        self.base, self.target, self.factors = base, target, factors
         self.encoder = PromptEncoder(base.tokenizer, target.parts)
-        self.vectors = VectorTable(target)
+        self.vectors = VectorTable(target if factors is None else FactoredTarget(target, factors))
         self.model = add_lora(base, rank=lora_rank, alpha=2 * lora_rank, seed=seed)
         self.model.vectors = self.vectors
         self.model.eval()
@@ -141,6 +157,12 @@ class Surrogate:
             "memory": remembered,
             "n_records": n_records,
         }
+        if self.factors is not None:
+            self.manifest["factors"] = {
+                "width": self.factors.loadings.shape[1],
+                "explained": self.factors.explained,
+                "queries": self.factors.queries,
+            }
         return summary
 
     def _stored(
@@ -151,6 +173,8 @@ class Surrogate:
         vocabulary = sorted(self.base.tokenizer.get_vocab().items())
         how = (self.target.fingerprint, max_tokens, self.encoder.frame, vocabulary)
         made_from = hashlib.sha256(repr(how).encode())
+        if self.factors is not None:
+            made_from.update(self.factors.saved())
         n_records = 0
         for group in groups:
             made_from.update(repr(group).encode())
@@ -173,9 +197,9 @@ class Surrogate:
     ) -> dict[str, float]:
         """Give a new surrogate its projectors, fitted in closed form to the training labels.
 
-        Returns the share of variance that each fit explains; empty for a target without vectors.
+        Returns the share of variance that each fit explains; empty where there are no vectors.
         """
-        if not self.target.capabilities.vectors:
+        if not self.vectors.enabled:
             return {}
         found = (
             (r.parts[: r.visible], r.label["top"])
@@ -328,6 +352,8 @@ class Surrogate:
         }
         if self.memory.edits:
             files["memory.safetensors"] = save(memory_to_tensors(self.memory))
+        if self.factors is not None:
+            files[FACTORS] = self.factors.saved()
         if self.model.projectors is not None:
             ours = "projectors."
             named = trained_tensors(self.model).items()
@@ -352,9 +378,12 @@ class Surrogate:
                 f"{folder} was aligned with target {manifest['target'][:12]}…, this one is "
                 f"{target.fingerprint[:12]}…; align it anew"
             )
+        has_factors = FACTORS in manifest["sha256"]
+        factors = Factors.read(folder / FACTORS, target) if has_factors else None
         surrogate = cls(
-            load_base(manifest["base"], dtype=dtype), target, lora_rank=manifest["lora_rank"]
-        )
+            load_base(manifest["base"], dtype=dtype), target, lora_rank=manifest["lora_rank"],
+            factors=factors,
+        )  # fmt: skip
         surrogate.manifest = manifest
         surrogate._load_files(folder, manifest)
         surrogate.fold()
