@@ -35,6 +35,7 @@ from innerview.pipeline import (
     _fidelity,
     _own_reasons,
     _stability,
+    align,
     benchmark,
     compare,
     evaluate,
@@ -52,6 +53,7 @@ from innerview.pipeline import _target as stage
 from innerview.pipeline._align import TrainingGroups, _drop_stale
 from innerview.pipeline._stage import RunSettings
 from innerview.surrogate.surrogate import Surrogate
+from innerview.surrogate.train import TrainSettings
 from innerview.targets import (
     BundleTarget,
     CallableTarget,
@@ -268,6 +270,21 @@ def test_a_function_goes_all_the_way_with_behavior_alone(
     export(run, published, said.append, license="mit", private_target=True)
     alone = Explainer.load(published, target=load_target(run / "target"))
     assert alone(Case("x", _scores_only().parts.ids[:3])).answers.keys() == {"behavior"}
+
+
+def test_a_black_box_is_aligned_with_what_its_scores_imply(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _with_surrogate(replace(settings, target=_scores_only()), monkeypatch)
+    said: list[Event] = []
+    align(run, said.append, settings=TrainSettings(lora_rank=4), max_steps=1)
+    assert any("gives no vectors; factoring what it scores instead" in e.text for e in said)
+    manifest = json.loads((run / "surrogate" / "manifest.json").read_text(encoding="utf-8"))
+    assert "factors.safetensors" in manifest["sha256"]
+    assert manifest["factors"]["explained"] > 0.5
+    assert manifest["factors"]["queries"] == len(read_cases(run).train)
+    align(run, said.append, settings=TrainSettings(lora_rank=4), max_steps=1)
+    assert said[-1].text == "unchanged, kept"
 
 
 def test_a_static_model_goes_all_the_way_and_says_what_it_cannot(
