@@ -83,7 +83,7 @@ OF_CLAIMS = {
     "claims_left": "claims left",
 }
 PAPER = {"games": "paper, Games", "movies": "paper, Movies", "steam": "paper, Steam"}
-KINDS = ("metrics", "fidelity")
+KINDS = ("metrics", "fidelity", "seeds")
 PAPER_METHODS = tuple(c for c in COLUMNS if c != "constant")
 PAPER_METRICS = (
     "retrieval_hr5", "retrieval_ndcg5", "ranking_ndcg5_reference", "interest_accuracy",
@@ -172,6 +172,21 @@ def less_table(explainer: str, differences: Mapping[str, Any]) -> list[str]:
     return lines_of([f"{EXPLAINERS[explainer]}, less", *SKILLS.values()], rows)
 
 
+def seeds_table(measured: Mapping[str, Any]) -> list[str]:
+    """The least and the greatest skill over some seeds, of those whose skills differ at all."""
+    rows = [
+        [label, *(span(skills.get(skill)) for skill in SKILLS)]
+        for name, label in EXPLAINERS.items()
+        if (skills := measured["skills"].get(name))
+        if any(len(set(values)) > 1 for values in skills.values())
+    ]
+    return lines_of([f"skill over {len(measured['seeds'])} seeds", *SKILLS.values()], rows)
+
+
+def span(values: Sequence[float] | None) -> str:
+    return "–" if values is None else f"{min(values):.3f} to {max(values):.3f}"
+
+
 def cost_line(meta: Mapping[str, Any]) -> str:
     """Queries and time of each explainer that was timed."""
     told = [
@@ -242,6 +257,8 @@ def page(results: Path) -> str:
             for explainer, less in fidelity.get("fidelity_differences", {}).items():
                 lines += [*less_table(explainer, less), ""]
             lines += [*explainer_table(tree, OF_CLAIMS, first="claims, share verified"), ""]
+        if own["seeds"]:
+            lines += [*seeds_table(own["seeds"]), ""]
     lines += [(results / "paper.md").read_text(encoding="utf-8").rstrip(), ""]
     paper = json.loads((results / "paper.json").read_text(encoding="utf-8"))
     lines += [*paper_table(paper, runs), ""]

@@ -81,3 +81,21 @@ def test_explainers_have_a_table_of_skills_and_one_of_claims(tmp_path: Path) -> 
 def test_measures_and_explainers_are_those_of_the_package() -> None:
     assert [f"{measure}_skill" for measure in MEASURES] == list(SCRIPT["SKILLS"])
     assert set(SCRIPT["SKILLS"]) < set(FIDELITY_METRICS)
+
+
+def test_seeds_are_shown_of_those_that_draw_at_random(tmp_path: Path) -> None:
+    run = tmp_path / "films-als"
+    run.mkdir()
+    skills = {
+        "lime": {"necessity_skill": [0.9, 1.0, 0.95]},
+        "grounded": {"necessity_skill": [1, 1]},
+    }
+    told = {"seeds": [0, 1, 2], "n_cases": 9, "skills": skills}
+    (run / "seeds.json").write_text(json.dumps(told))
+    (tmp_path / "intro.md").write_text("# Intro\n")
+    for name in ("paper.md", "paper.json"):
+        (tmp_path / name).write_bytes((ROOT / "docs" / "results" / name).read_bytes())
+    page = SCRIPT["page"](tmp_path)
+    assert "| skill over 3 seeds | necessity | necessity of five |" in page
+    assert "| LIME | 0.900 to 1.000 | – |" in page
+    assert "grounded in evidence |" not in page, "what draws nothing is the same with every seed"
