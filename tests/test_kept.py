@@ -7,11 +7,17 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from innerview.alignment.records import Record
+from innerview.alignment.tasks import Asker, Context
 from innerview.pipeline._kept import Kept
+from innerview.pipeline._own_reasons import KeptReader
+from innerview.pipeline._stage import Event
+from innerview.testing import ScriptedTarget
 
 LEAVES = (
     st.none()
@@ -81,3 +87,26 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
     path.write_bytes(b'{"made_from": "these"}\n{"name": \xff}\n')
     assert Kept(path, "these").get("x", lambda: 2) == 2
     assert Kept(path, "these").get("x", never) == 2
+
+
+def test_a_language_model_that_reads_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = ScriptedTarget(np.eye(4, dtype=np.float32))
+    asker = Asker(target.outcomes, target.parts)
+    case, rng = Context("c", ("i0", "i1"), 2), np.random.default_rng(0)
+    records = asker.interest(case, "behavior", [(f"i{at % 4}", True) for at in range(70)], rng)
+    asked: list[int] = []
+
+    def ask(self: KeptReader, some: list[Record]) -> list[float]:
+        asked.append(len(some))
+        return [0.25] * len(some)
+
+    monkeypatch.setattr(KeptReader, "_ask", ask)
+    said: list[Event] = []
+    for _ in range(2):
+        kept = Kept(tmp_path / "it.jsonl", "1")
+        reader = KeptReader("base", target, kept, said.append, seed=0)
+        assert reader.answer(records) == [0.25] * 70
+    assert asked == [64, 6]
+    assert said[1].text == "base reads: 64 of 70 questions"

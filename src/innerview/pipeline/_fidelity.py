@@ -14,7 +14,6 @@ from innerview.alignment.cases import read_cases
 from innerview.alignment.prose import checked_claims
 from innerview.errors import MissingExtraError, RunError
 from innerview.evaluation import orders
-from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.choices import LanguageReader, WordReader, chosen
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
@@ -46,7 +45,7 @@ from innerview.pipeline._measured import (
     rescoring_target,
     usable_cases,
 )
-from innerview.pipeline._own_reasons import OwnReasons
+from innerview.pipeline._own_reasons import KeptReader, OwnReasons
 from innerview.pipeline._stage import Event, Say, digest
 from innerview.targets import Case, Target
 
@@ -152,8 +151,8 @@ def fidelity(
         own_pairs = [(case, outcome) for case, outcome in pairs if case.case_id in heldout]
         own_pairs = own_pairs[:n_surrogate]
         surrogate = readable_surrogate(run / "surrogate", target, say) if own_pairs else None
+        kept = Kept(run / "report" / ".kept" / "fidelity.jsonl", digest(whose))
         if surrogate is not None:
-            kept = Kept(run / "report" / ".kept" / "fidelity.jsonl", digest(whose))
             reasons = OwnReasons(target, own_pairs, kept, say)
             reasons.of_surrogate(surrogate)
             if unaligned:
@@ -162,7 +161,8 @@ def fidelity(
             tree |= figures
             less |= differences
         for name, explanations in others.items():
-            tree[name] = _of_a_file(target, name, explanations, say, reader=reader, seed=seed)
+            read = None if reader is None else KeptReader(reader, target, kept, say, seed=seed)
+            tree[name] = _of_a_file(target, name, explanations, say, reader=read, seed=seed)
         if find_spec("sklearn") is not None:
             for name, apart in told_apart(others, target, seed=seed).items():
                 tree[name] = {**tree[name], **apart}
@@ -312,7 +312,7 @@ def _of_a_file(
     given: Sequence[Given],
     say: Say,
     *,
-    reader: str | None,
+    reader: KeptReader | None,
     seed: int,
 ) -> MetricTree:
     """Figures of explanations from a file, beside chance and the ceiling on the same cases.
@@ -342,20 +342,9 @@ def _of_a_file(
         figures |= foretold_scores(given, evidence, target, seed=seed)
         figures |= chosen(given, target, WordReader(target, seed=seed), seed=seed)
     if reader is not None:
-        say(Event("fidelity", f"{name}: {reader} reads {len(given[:_READ])} texts"))
-        figures |= _read_by(reader, given[:_READ], target, seed=seed)
+        read = LanguageReader(reader, target)
+        figures |= chosen(given[:_READ], target, read, name="language", seed=seed)
     return figures
-
-
-def _read_by(
-    reader: str, given: Sequence[Given], target: Target, *, seed: int
-) -> dict[str, Figure]:
-    """What a base language model, as it is, would choose in the target's place."""
-    from innerview.surrogate.base import load_base
-    from innerview.surrogate.surrogate import Surrogate
-
-    model = LanguageReader(Surrogate(load_base(reader), target, seed=seed), target)
-    return chosen(given, target, model, name="language", seed=seed)
 
 
 def _by_chance(cases: Sequence[Case], *, seed: int) -> list[list[orders.Order]]:

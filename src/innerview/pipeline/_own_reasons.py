@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from innerview.surrogate.stand_in import StandIn
     from innerview.surrogate.surrogate import Surrogate
 
-__all__ = ["OwnReasons"]
+__all__ = ["KeptReader", "OwnReasons"]
 
 _AT_ONCE, _TEXTS_AT_ONCE = 8, 64
 _EXAMPLES = 2
@@ -111,6 +111,41 @@ class OwnReasons:
         self.found.orders[name] = [[order for own in said for order in own["orders"]]]
         self.found.cost[name] = {"queries": 0.0, "milliseconds": round(took, 2)}
         return said
+
+
+class KeptReader:
+    """A base language model, as it is, that judges; what it has said is kept.
+
+    Args:
+        name: of the base.
+        target: whose titles it is told.
+        kept: what was said before.
+        say: told how far it is.
+        seed: of nothing that it says; a surrogate has one.
+    """
+
+    def __init__(self, name: str, target: Target, kept: Kept, say: Say, *, seed: int) -> None:
+        self.name, self.target, self.kept, self.say, self.seed = name, target, kept, say, seed
+        self._model: Surrogate | None = None
+
+    def answer(self, records: Sequence[Record]) -> list[Any]:
+        """The probability of yes to each."""
+        said: list[Any] = []
+        for start in range(0, len(records), _TEXTS_AT_ONCE):
+            chunk = records[start : start + _TEXTS_AT_ONCE]
+            text = f"{self.name} reads: {start} of {len(records)} questions"
+            self.say(Event("fidelity", text, start / len(records)))
+            about = digest([self.name, [repr(record) for record in chunk]])
+            said += self.kept.get(f"read {about}", partial(self._ask, chunk))
+        return said
+
+    def _ask(self, records: Sequence[Record]) -> list[Any]:
+        if self._model is None:
+            from innerview.surrogate.base import load_base
+            from innerview.surrogate.surrogate import Surrogate
+
+            self._model = Surrogate(load_base(self.name), self.target, seed=self.seed)
+        return self._model.answer(records)
 
 
 def _claimed(stand_in: StandIn, target: Target, pairs: Pairs) -> dict[str, Any]:
