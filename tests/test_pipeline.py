@@ -426,6 +426,28 @@ def test_an_evaluation_that_was_killed_goes_on_where_it_stopped(
     evaluate(tiny_run, lambda event: None, distilled=True, unaligned=False, channels=False)
 
 
+def test_whoever_wants_more_reasons_asks_for_the_rest(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_evaluate, "_SHARD", 1)
+    few = {"unaligned": False, "distilled": False, "channels": False}
+    asked: list[Record] = []
+    real = Surrogate.answer
+
+    def answer(self: Surrogate, records: list[Record], **settings: int) -> list[object]:
+        asked.extend(records)
+        return real(self, records, **settings)
+
+    monkeypatch.setattr(Surrogate, "answer", answer)
+    some = read_metrics(evaluate(tiny_run, lambda event: None, n_reasons=2, **few))
+    asked.clear()
+    more = read_metrics(evaluate(tiny_run, lambda event: None, n_reasons=5, **few))
+    assert {record.task for record in asked} == {"attribution"}
+    assert len({record.case_id for record in asked}) == 3
+    n = [found["alignment"]["hybrid"]["attribution_accuracy"].n for found in (some, more)]
+    assert n == [2, 5]
+
+
 def test_a_training_under_way_is_dropped_only_for_another_one_and_not_in_silence(
     tmp_path: Path,
 ) -> None:

@@ -175,6 +175,7 @@ def align(
 
 def evaluate(
     run: opt.Run,
+    *,
     unaligned: Annotated[
         bool, typer.Option(help="Ask the unaligned base model too, for comparison.")
     ] = True,
@@ -184,6 +185,10 @@ def evaluate(
     channels: Annotated[
         bool, typer.Option(help="Measure what it says when words and vectors disagree.")
     ] = True,
+    n_reasons: Annotated[
+        int,
+        typer.Option(min=0, help="Cases of which the strongest reason is asked: it takes long."),
+    ] = 200,
     seed: opt.Seed = 0,
 ) -> None:
     """Measure how far it can be trusted."""
@@ -191,8 +196,9 @@ def evaluate(
 
     with progress() as say:
         pipeline.evaluate(
-            run, say, unaligned=unaligned, distilled=distilled, channels=channels, seed=seed
-        )
+            run, say, unaligned=unaligned, distilled=distilled, channels=channels,
+            n_reasons=n_reasons, seed=seed,
+        )  # fmt: skip
     show_run(run)
 
 

@@ -48,11 +48,8 @@ Answered = dict[str, tuple[list[Record], list[Any]]]
 
 _OF_VECTORS = ("history", "item_title")
 _SHARD = 10
-_VERSION = 7
+_VERSION = 8
 """Of what is asked and measured."""
-_REASON_CASES = 200
-"""Cases of which the strongest reason is asked, in each form: for that the surrogate replays a
-question on itself once for every part, half of all the time otherwise."""
 _FEW = 5
 """Outcomes of which all are named where the five best are asked for."""
 _DECILE_CASES = 100
@@ -68,6 +65,7 @@ def evaluate(
     unaligned: bool = True,
     distilled: bool = True,
     channels: bool = True,
+    n_reasons: int = 200,
     max_seconds: float | None = None,
     seed: int = 0,
 ) -> Path:
@@ -83,6 +81,8 @@ def evaluate(
             cases: as it is, and with two solved examples before each question.
         distilled: teach a small network the same training labels, and ask it as well.
         channels: measure what the surrogate says when words and vectors disagree.
+        n_reasons: cases of which the strongest reason is asked, in each form: for that the
+            surrogate replays a question on itself once for every part.
         max_seconds: stop asking about further cases when another few would take longer; the
             figures then rest on fewer cases, and say on how many.
         seed: of baselines and intervals.
@@ -91,7 +91,9 @@ def evaluate(
 
     target = load_target(run / "target")
     surrogate = Surrogate.load(run / "surrogate", target)
-    asked = {"unaligned": unaligned, "distilled": distilled, "channels": channels}
+    asked = {
+        "unaligned": unaligned, "distilled": distilled, "channels": channels, "reasons": n_reasons
+    }  # fmt: skip
     whose = [target.fingerprint, surrogate.fingerprint, seed, _VERSION]
     made_from = digest([*whose, asked])
     path = run / "report" / "metrics.json"
@@ -100,11 +102,13 @@ def evaluate(
         return path
     began = time.monotonic()
     stage = json.loads((run / "records" / "stage.json").read_text(encoding="utf-8"))
-    test = _of_few_reasons(read_records(run / "records" / "test.parquet"))
+    test = read_records(run / "records" / "test.parquet")
+    reasons = _of_first_cases([r for r in test if r.task == "attribution"], n_reasons)
+    test = [r for r in test if r.task != "attribution"]
     test += _over_the_ranking(target, test, seed=seed)
     train = run / "records" / "train" / "records.parquet"
     kept = Kept(run / "report" / ".kept" / "evaluate.jsonl", digest([*whose, stage["made_from"]]))
-    records, values = _own_answers(surrogate, test, kept, say, max_seconds)
+    records, values = _own_answers(surrogate, test, reasons, kept, say, max_seconds=max_seconds)
     answered = _by_form(records, values)
     rivals = [r for r in records if r.form == "behavior" or r.task in _OF_VECTORS]
     answered |= _of_tables(run, target, train, rivals, seed=seed)
@@ -150,11 +154,10 @@ def evaluate(
     return path
 
 
-def _of_few_reasons(test: Sequence[Record]) -> list[Record]:
-    """Without the questions for reasons beyond the first cases."""
-    asked = dict.fromkeys(r.case_id for r in test if r.task == "attribution")
-    kept = set(list(asked)[:_REASON_CASES])
-    return [r for r in test if r.task != "attribution" or r.case_id in kept]
+def _of_first_cases(records: Sequence[Record], n: int) -> list[Record]:
+    """Those about the first cases."""
+    first = set(list(dict.fromkeys(r.case_id for r in records))[:n])
+    return [r for r in records if r.case_id in first]
 
 
 def _over_the_ranking(target: Target, test: Sequence[Record], *, seed: int) -> list[Record]:
@@ -210,13 +213,16 @@ def _rivals(answered: Answered) -> Answered:
 def _own_answers(
     surrogate: Surrogate,
     test: Sequence[Record],
+    reasons: Sequence[Record],
     kept: Kept,
     say: Say,
+    *,
     max_seconds: float | None,
 ) -> tuple[list[Record], list[Any]]:
-    """What the surrogate says, and the questions that it was asked in the time it had."""
+    """What the surrogate says, and the questions that it was asked in the time it had. Reasons are
+    asked for and kept apart, so that whoever wants more of them asks for the rest."""
     began = time.monotonic()
-    shards = _shards(test)
+    shards, of_reasons = _shards(test), _shards(reasons)
     records: list[Record] = []
     values: list[Any] = []
     for number, shard in enumerate(shards):
@@ -225,8 +231,12 @@ def _own_answers(
             say(Event("evaluate", f"stopped after {number * _SHARD} cases: the budget is spent"))
             break
         say(Event("evaluate", f"{number * _SHARD} held-out cases asked", number / len(shards)))
-        values += kept.get(f"answers {number}", partial(surrogate.answer, shard))
-        records += shard
+        asked = {"answers": shard}
+        if reasons and number < len(of_reasons):
+            asked["reasons"] = of_reasons[number]
+        for name, some in asked.items():
+            values += kept.get(f"{name} {number}", partial(surrogate.answer, some))
+            records += some
     return records, values
 
 
