@@ -13,6 +13,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.innerview-setup
+# Files of tests side by side, each process with one thread, or they are in each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := setup
 .PHONY: setup demo test test-fast lint clean
@@ -33,10 +35,10 @@ demo: setup
 	$(BIN)/innerview demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: lint
-	$(BIN)/python -m pytest -m 'not e2e and not slow'
+	$(PYTEST) -m 'not e2e and not slow'
 
 lint: setup
 	$(BIN)/ruff check .
