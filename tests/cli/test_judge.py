@@ -130,6 +130,24 @@ def test_a_killed_command_goes_on(run: Path, files: list[Path], tmp_path: Path) 
     assert meta["from_cache"] == 5 and meta["questions"] == len(served.bodies)
 
 
+def test_it_is_said_that_the_server_holds_no_answer_to_its_form(
+    run: Path, files: list[Path]
+) -> None:
+    def formless(body: dict[str, Any], n: int) -> Reply:
+        return Reply(status=422) if "response_format" in body else answer(body, n)
+
+    asking = ["--model", "formless", "--n-cases", 4]
+    with serving(formless) as served:
+        done = judge(run, files, "--endpoint", served.url, *asking)
+        again = judge(run, files, "--endpoint", served.url, *asking)
+    assert done.exit_code == 0, done.stderr
+    meta = read_metrics(run / "report" / "judges.json")["meta"]
+    assert meta["by_words"] == meta["from_cache"] > 0
+    told = f"judge: {meta['by_words']} answers held to their form by words alone, not by the server"
+    assert told in done.stdout and again.stdout == done.stdout
+    assert "the server takes no response_format" in done.stderr
+
+
 def test_fewer_cases_are_drawn_by_the_seed(run: Path, files: list[Path]) -> None:
     def cases(*words: object) -> set[str]:
         assert judge(run, files, "--n-cases", 4, *words).exit_code == 0

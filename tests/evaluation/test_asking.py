@@ -184,8 +184,21 @@ def test_a_server_that_knows_no_forms_is_asked_in_words_alone(status: int, tmp_p
     with serving(answer) as served:
         judge = Judge(endpoint(served.url, at_once=1), tmp_path)
         assert all(asked(judge, prompt(0), prompt(1)))
+        again = Judge(endpoint(served.url), tmp_path)
+        assert all(asked(again, prompt(0), prompt(1)))
     assert ["response_format" in body for body in served.bodies] == [True, False, False]
-    assert judge.asked.requests == 3
+    assert judge.asked == Asked(questions=2, requests=3, by_words=2)
+    assert again.asked == Asked(from_cache=2, by_words=2)
+
+
+def test_what_was_kept_without_saying_who_held_it_still_counts(tmp_path: Path) -> None:
+    with serving(lambda body, n: said(GOOD)) as served:
+        asked(Judge(endpoint(served.url), tmp_path), prompt())
+        (kept,) = tmp_path.iterdir()
+        kept.write_text(json.dumps({"model": "model", "answer": json.dumps(GOOD)}))
+        again = Judge(endpoint(served.url), tmp_path)
+        assert all(asked(again, prompt()))
+    assert again.asked == Asked(from_cache=1)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])

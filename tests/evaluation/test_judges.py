@@ -221,7 +221,7 @@ def test_a_table_says_what_raters_make_of_explainers(tmp_path: Path) -> None:
             "differences": rating_differences(texts, raters),
             "agreement": agreements(texts, raters),
         },
-        "meta": {"not_run": {}, "unanswered": 1234},
+        "meta": {"not_run": {}, "unanswered": 1234, "by_words": 5678},
     }
     rows = judge_rows(metrics)
     assert [(row.rater, row.explainer, row.n) for row in rows] == [
@@ -239,4 +239,5 @@ def test_a_table_says_what_raters_make_of_explainers(tmp_path: Path) -> None:
     assert "spearman" not in notes[2] and notes[2].endswith("same 0.50 of 6 texts")
     assert notes[3].endswith("it is not to be believed")
     assert notes[4] == "judge: 1,234 questions never answered in form, and left out"
-    assert len(notes) == 5
+    assert notes[5].startswith("judge: 5,678 answers held to their form by words alone, not by")
+    assert len(notes) == 6

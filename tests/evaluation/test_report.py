@@ -364,6 +364,18 @@ def test_page_makes_no_request_and_runs_only_its_own_script() -> None:
     assert base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode() == policy[1]
 
 
+def test_on_paper_what_is_folded_is_open_and_what_cannot_be_pressed_is_gone() -> None:
+    """As browsers print it was looked at; here, that the rules are still there."""
+    text = page()
+    printed = "".join(re.findall(r"@media print \{\n(.*?)\n\}", text, re.S))
+    assert "details::details-content { display: block; content-visibility: visible; }" in printed
+    hidden = re.search(r"(\.ev-side[^{]*)\{ display: none; \}", printed)
+    assert hidden
+    assert {".ev-side", ".ev-jumps", ".ev-files", ".ev-arrow"} <= set(hidden[1].strip().split(", "))
+    whole = re.search(r"(\.ev-say, \.ev-panel[^{]*)\{ break-inside: avoid; \}", printed)
+    assert whole and {".ev-table", ".ev-table thead"} <= set(whole[1].strip().split(", "))
+
+
 def test_whatever_data_holds_stays_text() -> None:
     wicked = explanation(case_id=WICKED, title=WICKED)
     tree = {"fidelity": {WICKED: {"coverage": Figure(1, 1, 1, 1)}}}

@@ -12,8 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from innerview.errors import BundleError
-from innerview.targets import BundleTarget, Case, TrainingData, check_target
+from innerview.targets import (
+    BundleTarget,
+    Case,
+    Target,
+    TrainingData,
+    check_target,
+    load_bundle,
+)
 from innerview.targets.onnx_export import export_encoder
+from innerview.testing import TargetContract
+
+from .conftest import cases_of
 
 pytest.importorskip("rectools.models.nn.transformers.sasrec")
 from innerview.targets.train_sasrec import SasrecSettings, _stretches, train_sasrec
@@ -24,8 +34,27 @@ SETTINGS = SasrecSettings(
 
 
 @pytest.fixture(scope="module")
-def trained(groups: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> BundleTarget:
-    return train_sasrec(groups, tmp_path_factory.mktemp("sasrec") / "b", settings=SETTINGS)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sasrec") / "b"
+
+
+@pytest.fixture(scope="module")
+def trained(groups: TrainingData, folder: Path) -> BundleTarget:
+    return train_sasrec(groups, folder, settings=SETTINGS)
+
+
+class TestExportedSasrec(TargetContract):
+    """The encoder as exported, read back from its folder."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, trained: BundleTarget, folder: Path) -> None:
+        self.folder = folder
+
+    def make_target(self) -> Target:
+        return load_bundle(self.folder)
+
+    def make_cases(self, target: Target) -> list[Case]:
+        return cases_of(target.parts.ids, most=SETTINGS.session_length)
 
 
 def test_exported_encoder_agrees_with_the_library(trained: BundleTarget) -> None:

@@ -159,6 +159,7 @@ FIDELITY_METRICS: Mapping[str, str] = {
     "verified_share": "verified",
     "coverage": "coverage",
     "ungrounded": "ungrounded",
+    "numbers_ungrounded": "numbers ungrounded",
 }
 
 

@@ -43,12 +43,15 @@ class Asked:
         from_cache: that were answered before.
         requests: sent, those that had to be repeated among them.
         unanswered: questions to which every answer was out of form.
+        by_words: answers, also from before, that the words of the prompt alone held to their form,
+            as the server takes no schema.
     """
 
     questions: int = 0
     from_cache: int = 0
     requests: int = 0
     unanswered: int = 0
+    by_words: int = 0
 
 
 class Judge:
@@ -67,6 +70,7 @@ class Judge:
         self.asked = Asked()
         self._connection = Connection(endpoint)
         self._said: dict[str, str] = {}
+        self._by_words: set[str] = set()
 
     def ask(
         self,
@@ -108,6 +112,7 @@ class Judge:
             self.asked.from_cache + len(wanted) - len(unknown),
             self.asked.requests + requests,
             self.asked.unanswered + len(wanted.keys() - self._said.keys()),
+            self.asked.by_words + len(wanted.keys() & self._by_words),
         )
 
     def answer(self, prompt: Prompt[Form]) -> Form | None:
@@ -124,12 +129,13 @@ class Judge:
         if key in self._said:
             return True
         try:
-            said = json.loads(self._file(key).read_text(encoding="utf-8"))["answer"]
+            kept = json.loads(self._file(key).read_text(encoding="utf-8"))
+            said = kept["answer"]
         except (OSError, ValueError, TypeError, KeyError):
             return False
         if not isinstance(said, str) or _fault(said, prompt.form):
             return False
-        self._said[key] = said
+        self._remember(key, said, by_words=kept.get("by_words") is True)
         return True
 
     def _file(self, key: str) -> Path:
@@ -148,10 +154,10 @@ class Judge:
         """Ask until an answer is in its form, and keep it; how many requests that took."""
         messages, requests = prompt.messages, 0
         for _ in range(self.endpoint.tries):
-            said, sent = self._connection.complete(messages, _schema(prompt.form))
+            said, sent, by_words = self._connection.complete(messages, _schema(prompt.form))
             requests += sent
             if not (fault := _fault(said, prompt.form)):
-                self._keep(key, said)
+                self._keep(key, said, by_words=by_words)
                 break
             # The same again would be answered the same: it is temperature 0.
             messages = (
@@ -161,10 +167,16 @@ class Judge:
             )
         return requests
 
-    def _keep(self, key: str, said: str) -> None:
-        kept = json.dumps({"model": self.endpoint.model, "answer": said}).encode()
+    def _keep(self, key: str, said: str, *, by_words: bool) -> None:
+        told = {"model": self.endpoint.model, "answer": said, "by_words": by_words}
+        kept = json.dumps(told).encode()
         write_whole(self._file(key), lambda beside: beside.write_bytes(kept))
+        self._remember(key, said, by_words=by_words)
+
+    def _remember(self, key: str, said: str, *, by_words: bool) -> None:
         self._said[key] = said
+        if by_words:
+            self._by_words.add(key)
 
 
 @cache

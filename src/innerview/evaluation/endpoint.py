@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 from innerview.errors import EndpointError
 from innerview.web import (
@@ -23,7 +23,7 @@ from innerview.web import (
     repeated,
 )
 
-__all__ = ["API_KEY", "SETTINGS", "Connection", "Endpoint", "Message"]
+__all__ = ["API_KEY", "SETTINGS", "Completion", "Connection", "Endpoint", "Message"]
 
 API_KEY = "INNERVIEW_API_KEY"
 """The environment variable that holds the key, if the endpoint wants one."""
@@ -84,6 +84,21 @@ class Endpoint:
         return host_of(self.url)
 
 
+class Completion(NamedTuple):
+    """What a model says.
+
+    Attributes:
+        said: its words; none where it refused.
+        requests: that it took.
+        by_words: whether the words of the messages alone held it to the schema, as the server does
+            not take one.
+    """
+
+    said: str
+    requests: int
+    by_words: bool
+
+
 class Connection:
     """Requests to an endpoint, repeated where they fail in passing.
 
@@ -99,8 +114,8 @@ class Connection:
         self._formless = False
         """Whether the endpoint has turned out not to know ``response_format``."""
 
-    def complete(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> tuple[str, int]:
-        """What the model says, and how many requests that took.
+    def complete(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Completion:
+        """What the model says.
 
         Args:
             messages: in the API's form.
@@ -111,7 +126,7 @@ class Connection:
         """
         own = self.endpoint
         try:
-            (said, refused), sent = repeated(
+            (said, by_words, refused), sent = repeated(
                 lambda: self._held(messages, schema),
                 tries=own.tries,
                 pause_s=own.pause_s,
@@ -122,22 +137,24 @@ class Connection:
                 f"{own.host}: {again}, {again.sent} times in a row; what was answered "
                 "is kept: the same command goes on"
             ) from None
-        return said, sent + refused
+        return Completion(said, sent + refused, by_words)
 
-    def _held(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> tuple[str, bool]:
-        """What is said, held to the schema by the server or else by the words of the messages
-        alone; and whether that took a second request."""
+    def _held(
+        self, messages: Sequence[Message], schema: Mapping[str, Any]
+    ) -> tuple[str, bool, bool]:
+        """What is said, whether the words of the messages alone held it to the schema and not the
+        server, and whether that took a second request."""
         body = {"model": self.endpoint.model, "messages": list(messages), **SETTINGS}
         form = {"name": schema["title"], "strict": True, "schema": schema}
         held = {**body, "response_format": {"type": "json_schema", "json_schema": form}}
         if self._formless:
-            return self._post(body), False
+            return self._post(body), True, False
         try:
-            return self._post(held), False
+            return self._post(held), False, False
         except _RefusedError:
             said = self._post(body)
             self._formless = True
-            return said, True
+            return said, True, True
 
     def _post(self, body: Mapping[str, Any]) -> str:
         """One request.

@@ -139,7 +139,8 @@ def given_figures(given: Sequence[Given], *, seed: int = 0) -> dict[str, Figure]
     ``unexplained``
         explanations without any reason that is;
 
-    and of those that have texts what ``text_figures`` says.
+    and of those that have texts what ``text_figures`` says. Numbers in them take asking: see
+    ``numbers.number_figures``.
     """
     cases = [one.case.case_id for one in given]
     own = [len(set(one.reasons) & set(one.case.parts)) for one in given]

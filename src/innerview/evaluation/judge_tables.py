@@ -95,6 +95,11 @@ def judge_notes(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield told if trusted else f"{told}; it is not to be believed"
     if meta.get("unanswered"):
         yield f"{JUDGE}: {meta['unanswered']:,} questions never answered in form, and left out"
+    if meta.get("by_words"):
+        yield (
+            f"{JUDGE}: {meta['by_words']:,} answers held to their form by words alone, not by the "
+            "server, which takes no response_format"
+        )
     for what, why in meta["not_run"].items():
         yield f"{what}: not run ({why})"
 

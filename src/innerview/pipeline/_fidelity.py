@@ -28,6 +28,7 @@ from innerview.evaluation.fidelity import (
     skills,
 )
 from innerview.evaluation.given import Given, given_figures, given_orders
+from innerview.evaluation.numbers import number_figures
 from innerview.evaluation.results import MetricTree, write_metrics
 from innerview.evaluation.simulatability import simulated_changes
 from innerview.explanation._ask import first_outcomes
@@ -57,7 +58,7 @@ _DRAWS = 8
 may have."""
 _LEARNED_FROM = 50, 500
 """Cases from which a mask is learned, at least and at most."""
-_VERSION = 2
+_VERSION = 3
 """Of what is measured."""
 _SAID = 1
 """Of what language models are asked, whose answers are kept."""
@@ -337,6 +338,7 @@ def _of_a_file(
     effects = _effects(target, pairs, own, say)
     figures = {**_figures(effects, pairs, own, seed=seed)[name]}
     figures |= given_figures(given, seed=seed)
+    figures |= number_figures(given, target, seed=seed)
     if find_spec("sklearn") is not None:
         figures |= simulated_changes(given, evidence, target, seed=seed)
         figures |= foretold_scores(given, evidence, target, seed=seed)

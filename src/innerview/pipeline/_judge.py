@@ -114,6 +114,8 @@ def judge(
         raters[JUDGE] = judged.ratings
         tree |= judged.figures
         meta |= {"model": endpoint.model, "endpoint": endpoint.host, **asdict(asked.asked)}
+        if asked.asked.by_words:
+            say(Event("judge", "the server takes no response_format: words alone held answers"))
     raters |= people
     tree["ratings"] = _figures(texts, raters, seed=seed)
     tree["differences"] = rating_differences(texts, raters, seed=seed)

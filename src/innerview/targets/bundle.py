@@ -17,6 +17,7 @@ import numpy as np
 
 from innerview.data.tables import Catalogue
 from innerview.errors import BundleError, CaseError, TargetQueryError
+from innerview.targets.described import DescribedTarget
 from innerview.targets.encoders import (
     AlsEncoder,
     CaseEncoder,
@@ -37,7 +38,7 @@ from innerview.targets.manifest import (
     Static,
     SumOfParts,
 )
-from innerview.targets.protocol import Capabilities, Case, FloatArray, IntArray, QueryCounter
+from innerview.targets.protocol import Capabilities, Case, FloatArray, IntArray
 
 __all__ = ["BundleTarget", "Contents", "hash_of", "make_encoder"]
 
@@ -147,7 +148,7 @@ def _seen(case: Case, parts: Catalogue, able: Capabilities) -> list[int]:
     return sorted(parts.rows(distinct[-able.max_parts :]))
 
 
-class BundleTarget:
+class BundleTarget(DescribedTarget):
     """A target made of vectors and a case encoder; scores are their dot products.
 
     Parts of an order-free target are a set: repeats count once. Cases longer than
@@ -162,10 +163,10 @@ class BundleTarget:
         fingerprint: str = "",
         manifest: Manifest | None = None,
     ) -> None:
+        super().__init__(contents.name, contents.outcomes, contents.parts, contents.capabilities)
         self._contents = contents
         self._encoder = encoder or make_encoder(contents)
         self._outcomes64 = contents.outcome_vectors.astype(np.float64)
-        self._queries = QueryCounter()
         self._fingerprint = fingerprint
         self.manifest = manifest
         self.check_scores: FloatArray | None = None
@@ -176,36 +177,11 @@ class BundleTarget:
         return self._contents
 
     @property
-    def name(self) -> str:
-        """Short name for reports."""
-        return self._contents.name
-
-    @property
     def fingerprint(self) -> str:
         """Hash of everything that determines the scores."""
         if not self._fingerprint:
             self._fingerprint = hash_of(self._contents)
         return self._fingerprint
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What can be asked."""
-        return self._contents.capabilities
-
-    @property
-    def outcomes(self) -> Catalogue:
-        """What can be scored."""
-        return self._contents.outcomes
-
-    @property
-    def parts(self) -> Catalogue:
-        """What cases are made of."""
-        return self._contents.parts
-
-    @property
-    def queries(self) -> QueryCounter:
-        """Counts every case scored."""
-        return self._queries
 
     @property
     def part_vectors(self) -> FloatArray:

@@ -19,9 +19,10 @@ import numpy.typing as npt
 from innerview.data.tables import Catalogue
 from innerview.errors import CaseError, TargetQueryError
 from innerview.targets.bundle import BundleTarget, Contents, hash_of
+from innerview.targets.described import DescribedTarget
 from innerview.targets.encoders import TorchEncoder
 from innerview.targets.manifest import OnnxEncoder
-from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCounter
+from innerview.targets.protocol import Capabilities, Case, FloatArray
 from innerview.targets.recorded import fingerprint_of, probes, record_answers
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Abilities(TypedDict, total=False):
     excludes_parts: bool | None
 
 
-class BlackBox(ABC):
+class BlackBox(DescribedTarget, ABC):
     """A target of scores alone: no vector can be read, so it is aligned with by behavior only.
 
     Args:
@@ -69,12 +70,10 @@ class BlackBox(ABC):
         excludes_parts: bool | None = None,
         batch_cases: int = 512,
     ) -> None:
-        self._outcomes = _catalogue(outcomes)
-        self._parts = self._outcomes if parts is None or parts is outcomes else _catalogue(parts)
-        shared = self._parts is self._outcomes
-        self._name, self._batch_cases = name, batch_cases
-        self._queries, self._fingerprint = QueryCounter(), ""
-        self._capabilities = Capabilities(
+        named = _catalogue(outcomes)
+        made_of = named if parts is None or parts is outcomes else _catalogue(parts)
+        shared = made_of is named
+        capabilities = Capabilities(
             vectors=False,
             rescoring=True,
             order_sensitive=order_sensitive,
@@ -82,15 +81,12 @@ class BlackBox(ABC):
             excludes_parts=shared if excludes_parts is None else excludes_parts,
             max_parts=max_parts,
         )
+        super().__init__(name, named, made_of, capabilities)
+        self._batch_cases, self._fingerprint = batch_cases, ""
 
     @abstractmethod
     def _answer(self, histories: Histories) -> npt.ArrayLike:
         """(N, O) scores, still to be checked."""
-
-    @property
-    def name(self) -> str:
-        """Short name for reports."""
-        return self._name
 
     @property
     def fingerprint(self) -> str:
@@ -102,26 +98,6 @@ class BlackBox(ABC):
             self._queries.used = before
             self._fingerprint = fingerprint_of(self, record)
         return self._fingerprint
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What can be asked."""
-        return self._capabilities
-
-    @property
-    def outcomes(self) -> Catalogue:
-        """What can be scored."""
-        return self._outcomes
-
-    @property
-    def parts(self) -> Catalogue:
-        """What cases are made of."""
-        return self._parts
-
-    @property
-    def queries(self) -> QueryCounter:
-        """Counts every case scored."""
-        return self._queries
 
     def score(self, cases: Sequence[Case]) -> FloatArray:
         """(N, O) float32, finite; see ``Target.score``."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from innerview.data.tables import Catalogue
 from innerview.errors import CaseError, TargetQueryError
-from innerview.targets.protocol import Capabilities, Case, FloatArray, QueryCounter
+from innerview.targets.described import DescribedTarget
+from innerview.targets.protocol import Capabilities, Case, FloatArray
 
 __all__ = ["ScriptedTarget", "small_catalogue"]
 
@@ -26,7 +27,7 @@ def small_catalogue(n: int, *, prefix: str = "i", noun: str = "item") -> Catalog
     )
 
 
-class ScriptedTarget:
+class ScriptedTarget(DescribedTarget):
     """Scores are sums over the parts of a case of the given weights, plus a bias.
 
     So the effect of removing a part is its row of ``weights``: evidence, necessity and
@@ -69,33 +70,26 @@ class ScriptedTarget:
     ) -> None:
         self.weights = np.asarray(weights, dtype=np.float32)
         n_parts, n_outcomes = self.weights.shape
-        self._outcomes = outcomes or small_catalogue(n_outcomes)
+        named = outcomes or small_catalogue(n_outcomes)
         shared = n_parts == n_outcomes
-        self._parts = parts or (
-            self._outcomes if shared else small_catalogue(n_parts, prefix="p", noun="part")
-        )
-        if (len(self._parts), len(self._outcomes)) != self.weights.shape:
+        made_of = parts or (named if shared else small_catalogue(n_parts, prefix="p", noun="part"))
+        if (len(made_of), len(named)) != self.weights.shape:
             raise CaseError(
                 f"weights are {self.weights.shape}; expected one row for each of "
-                f"{len(self._parts)} parts, one column for each of {len(self._outcomes)} outcomes"
+                f"{len(made_of)} parts, one column for each of {len(named)} outcomes"
             )
         self.bias = np.zeros(n_outcomes) if bias is None else np.asarray(bias, dtype=np.float64)
         self._positions, self._noise = positions, noise
         self._random = np.random.default_rng(0)
-        self._name, self._queries = name, QueryCounter()
-        self._capabilities = Capabilities(
+        capabilities = Capabilities(
             vectors=vectors,
             rescoring=True,
             order_sensitive=positions != 0.0,
             deterministic=noise == 0.0,
-            excludes_parts=excludes_parts and self._parts is self._outcomes,
+            excludes_parts=excludes_parts and made_of is named,
             max_parts=max_parts,
         )
-
-    @property
-    def name(self) -> str:
-        """Short name for reports."""
-        return self._name
+        super().__init__(name, named, made_of, capabilities)
 
     @property
     def fingerprint(self) -> str:
@@ -105,26 +99,6 @@ class ScriptedTarget:
         told = (self._positions, self._noise, self._capabilities, self._outcomes.ids)
         data = self.weights.tobytes() + self.bias.tobytes() + repr(told).encode()
         return sha256(data).hexdigest()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What can be asked."""
-        return self._capabilities
-
-    @property
-    def outcomes(self) -> Catalogue:
-        """What can be scored."""
-        return self._outcomes
-
-    @property
-    def parts(self) -> Catalogue:
-        """What cases are made of."""
-        return self._parts
-
-    @property
-    def queries(self) -> QueryCounter:
-        """Counts every case scored."""
-        return self._queries
 
     @property
     def part_vectors(self) -> FloatArray:
