@@ -238,6 +238,16 @@ def test_a_permuted_target_takes_each_part_for_the_same_other() -> None:
     )
 
 
+def test_a_part_that_comes_last_in_every_case_comes_anywhere_in_anothers_order() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [[f"i{j}" for j in rng.choice(np.arange(1, 400), size=4, replace=False)]
+             for _ in range(400)]  # fmt: skip
+    cases = [Case(f"c{at}", ("i0", *own)) for at, own in enumerate(drawn)]
+    orders = [(*own, "i0") for own in drawn]
+    last = [order[-1] == "i0" for order in shuffled_orders(cases, orders)]
+    assert 0.1 < float(np.mean(last)) < 0.3, "one of five"
+
+
 def test_shuffled_orders_are_another_cases_and_know_nothing() -> None:
     cases = [Case(f"c{i}", tuple(f"i{j}" for j in range(i, i + 3 + i % 2))) for i in range(6)]
     given = [case.parts for case in cases]

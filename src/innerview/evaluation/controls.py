@@ -70,7 +70,9 @@ def shuffled_orders(
 
     What another case's explanation says of parts that both have is true of the target, and what it
     says of the last part may be. So places are handed over, not parts: those in an arbitrary order
-    of each case's parts, which has nothing to do with how they came.
+    of each case's parts, which has nothing to do with how they came, nor with the order in which
+    another case has the same parts: or what many cases hold and none hangs on, as "the" in queries,
+    would come last in all of them.
 
     Args:
         cases: N, two or more.
@@ -79,7 +81,15 @@ def shuffled_orders(
     """
     drawn = np.random.default_rng(seed).permutation(len(cases))
     other = dict(zip(drawn.tolist(), np.roll(drawn, 1).tolist(), strict=True))
-    return [_handed_over(case.parts, orders[other[at]], seed=seed) for at, case in enumerate(cases)]
+    salts = [f"{seed}\x1f{at}\x1f{case.case_id}" for at, case in enumerate(cases)]
+    return [
+        _handed_over(
+            _arbitrarily(case.parts, salts[at]),
+            _arbitrarily(orders[other[at]], salts[other[at]]),
+            orders[other[at]],
+        )
+        for at, case in enumerate(cases)
+    ]
 
 
 def of_other_cases(cases: Sequence[str], *, seed: int = 0) -> list[int]:
@@ -96,17 +106,18 @@ def of_other_cases(cases: Sequence[str], *, seed: int = 0) -> list[int]:
     return [first[following[case]] for case in cases]
 
 
-def _handed_over(parts: Sequence[str], order: Sequence[str], *, seed: int) -> tuple[str, ...]:
+def _handed_over(
+    mine: Sequence[str], theirs: Sequence[str], order: Sequence[str]
+) -> tuple[str, ...]:
     """Parts in the order that another case's parts are in."""
-    mine, theirs = _arbitrarily(parts, seed), _arbitrarily(order, seed)
     place = {part: at for at, part in enumerate(order)}
     n, m = len(mine), len(theirs)
     return tuple(sorted(mine, key=lambda part: place[theirs[mine.index(part) * m // n]]))
 
 
-def _arbitrarily(parts: Sequence[str], seed: int) -> list[str]:
+def _arbitrarily(parts: Sequence[str], salt: str) -> list[str]:
     """Distinct parts, always in the same order, whatever order they come in."""
-    return sorted(set(parts), key=lambda part: _hash(f"{seed}\x1f{part}"))
+    return sorted(set(parts), key=lambda part: _hash(f"{salt}\x1f{part}"))
 
 
 def _hash(text: str) -> bytes:
