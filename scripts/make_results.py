@@ -84,6 +84,8 @@ OF_CLAIMS = {
 }
 PAPER = {"games": "paper, Games", "movies": "paper, Movies", "steam": "paper, Steam"}
 KINDS = ("metrics", "fidelity", "seeds")
+NO_RECOMMENDERS = ("search-minilm", "table-mlp", "texts-mlp")
+"""Runs that do not stand beside the paper's."""
 PAPER_METHODS = tuple(c for c in COLUMNS if c != "constant")
 PAPER_METRICS = (
     "retrieval_hr5", "retrieval_ndcg5", "ranking_ndcg5_reference", "interest_accuracy",
@@ -261,7 +263,8 @@ def page(results: Path) -> str:
             lines += [*seeds_table(own["seeds"]), ""]
     lines += [(results / "paper.md").read_text(encoding="utf-8").rstrip(), ""]
     paper = json.loads((results / "paper.json").read_text(encoding="utf-8"))
-    lines += [*paper_table(paper, runs), ""]
+    beside = {name: own for name, own in runs.items() if name not in NO_RECOMMENDERS}
+    lines += [*paper_table(paper, beside), ""]
     return "\n".join(lines)
 
 
