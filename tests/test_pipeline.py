@@ -35,6 +35,7 @@ from innerview.pipeline import (
     _fidelity,
     _own_reasons,
     _stability,
+    _whole,
     align,
     benchmark,
     compare,
@@ -45,6 +46,7 @@ from innerview.pipeline import (
     fidelity,
     label,
     report,
+    run,
     stability,
     train_target,
     write_overview,
@@ -533,6 +535,77 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     report(settings.out, said.append)
     page = (settings.out / "report" / "index.html").read_text()
     assert "fidelity.json is left out" in page and "ev-says-no" not in page.split("</style>")[1]
+
+
+@pytest.fixture
+def without_surrogate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way, but for what takes a language model."""
+    for stage_name in ("align", "evaluate"):
+        monkeypatch.setattr(_whole, stage_name, lambda *_, **__: None)
+
+
+@pytest.mark.usefixtures("without_surrogate")
+def test_the_whole_way_tries_explainers_that_know_nothing(settings: RunSettings) -> None:
+    assert run(settings, lambda event: None) == settings.out
+    path = settings.out / "report" / "fidelity.json"
+    found = read_metrics(path)
+    assert {"control_permuted_target", "control_shuffled"} <= set(found["fidelity"])
+    assert found["meta"]["n_cases"] == 30 and found["meta"]["surrogate"] is None
+    page = (settings.out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "skills of explainers that know nothing, over 30 cases" in page
+    before, said = path.read_bytes(), list[Event]()
+    run(settings, said.append)
+    assert Event("fidelity", "unchanged, kept") in said and path.read_bytes() == before
+    # Whoever asks for all of it gets it, and keeps it.
+    fidelity(settings.out, lambda event: None, n_cases=29)
+    whole = path.read_bytes()
+    assert whole != before
+    run(settings, lambda event: None)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.usefixtures("without_surrogate")
+def test_the_whole_way_fails_where_a_control_shows_skill_and_the_report_says_so(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "no figure can be believed: control_permuted_target has a"
+    with monkeypatch.context() as patched:
+        patched.setattr(_fidelity, "PermutedTarget", lambda target, seed: target)
+        with pytest.raises(RunError, match=rf"{told}.*; see .*index.html$"):
+            run(settings, lambda event: None)
+    page = (settings.out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "ev-says-no" in page and "control_permuted_target has a" in page
+    assert 'id="drivers"' in page, "the rest is there"
+    # Fewer cases, or luck, do not make it good.
+    with pytest.raises(RunError, match=told):
+        run(settings, lambda event: None)
+    fidelity(settings.out, lambda event: None, n_cases=25)
+    run(settings, lambda event: None)
+
+
+def test_controls_are_tried_on_as_many_cases_as_there_is_time_for(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr(_whole, "fidelity", lambda *_, n_cases, **__: tried.append(n_cases))
+    for takes, left in ((1e-5, 900.0), (1e-3, 120.0), (1e-3, -5.0), (0.1, 1500.0)):
+        monkeypatch.setattr(_whole, "_seconds_per_query", lambda *_, takes=takes: takes)
+        said: list[Event] = []
+        target = _scores_only()
+        _whole._try_controls(settings, target, said.append, max_seconds=left)
+    assert tried == [200, 120, 50]
+    assert [event.text for event in said] == ["left out: the target takes too long to answer"]
+
+
+@pytest.mark.usefixtures("without_surrogate")
+def test_controls_are_left_out_where_the_target_scores_no_changed_case(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    _start(settings)
+    folded = replace(settings, target=_static(settings.out), out=tmp_path / "static")
+    run(folded, lambda event: None)
+    assert (folded.out / "report" / "index.html").exists()
+    assert not (folded.out / "report" / "fidelity.json").exists()
 
 
 class _Reader:

@@ -7,15 +7,18 @@ import time
 from importlib.resources import files
 from pathlib import Path
 
+from innerview.alignment.cases import read_cases
 from innerview.alignment.chat import read_chat
 from innerview.errors import RunError, TargetQueryError
 from innerview.pipeline._align import align, label
 from innerview.pipeline._evaluate import evaluate
+from innerview.pipeline._fidelity import fidelity
+from innerview.pipeline._measured import figures_in, usable_cases
 from innerview.pipeline._overview import overview_of, write_overview
 from innerview.pipeline._report import explain, report
 from innerview.pipeline._stage import Event, RunSettings, Say
 from innerview.pipeline._target import train_target
-from innerview.targets import load_target
+from innerview.targets import Target, load_target
 
 __all__ = ["demo", "run", "shipped_folder"]
 
@@ -24,10 +27,20 @@ _TARGET_FRAC = 0.5
 """Of the time budget, for training a target."""
 _OVERVIEW_CASES = 400
 """Some seconds, where the target is as fast as those that are trained here."""
+_CONTROL_CASES = 50, 200
+"""Cases for explainers that know nothing, at least and at most: 5 and 20 seconds of such a target.
+How finely they tell is for ``fidelity`` to say, in full."""
+_CONTROL_QUERIES = 1000
+"""About as many a case, with those of the explainers beside them."""
+_PROBE = 64
 
 
 def run(settings: RunSettings, say: Say) -> Path:
-    """From tables to a report within about ``time_budget_s``; every stage is resumable."""
+    """From tables to a report within about ``time_budget_s``; every stage is resumable.
+
+    Raises:
+        RunError: a control shows skill, so that no figure could be believed; the report says so.
+    """
     began = time.monotonic()
     if settings.chat is not None:
         read_chat(settings.chat)  # what is wrong with it is better known now than after the target
@@ -49,9 +62,14 @@ def run(settings: RunSettings, say: Say) -> Path:
         max_seconds=max(30.0, 0.6 * left), seed=settings.seed,
     )  # fmt: skip
     explain(settings.out, say, n=settings.n_explain)
+    left = settings.time_budget_s - (time.monotonic() - began)
+    failed = _failed_controls(settings, say, max_seconds=left)
     if time.monotonic() - began < settings.time_budget_s:
         _what_drives_it(settings.out, say, seed=settings.seed)
-    return report(settings.out, say).parent.parent
+    page = report(settings.out, say)
+    if failed:
+        raise RunError(f"no figure can be believed: {'; '.join(failed)}; see {page}")
+    return page.parent.parent
 
 
 def shipped_folder() -> Path:
@@ -99,3 +117,47 @@ def _what_drives_it(out: Path, say: Say, *, seed: int) -> None:
         write_overview(out, say, n_cases=_OVERVIEW_CASES, seed=seed)
     except (RunError, TargetQueryError) as error:
         say(Event("overview", f"left out: {error}"))
+
+
+def _failed_controls(settings: RunSettings, say: Say, *, max_seconds: float) -> list[str]:
+    """Explainers that know nothing, and show skill all the same. They are tried without a language
+    model, unless the report has figures of them, which may be of more cases."""
+    out = settings.out
+    target = load_target(out / "target")
+    if not target.capabilities.rescoring:
+        return []
+    if figures_in(out, "fidelity.json", target)[0]:
+        say(Event("fidelity", "unchanged, kept"))
+    else:
+        _try_controls(settings, target, say, max_seconds=max_seconds)
+    meta = figures_in(out, "fidelity.json", target)[0].get("meta", {})
+    return list(meta.get("failed_controls", ()))
+
+
+def _try_controls(settings: RunSettings, target: Target, say: Say, *, max_seconds: float) -> None:
+    """On as many cases as there is time for, and some at least; not where these alone would take
+    all of the time budget."""
+    fewest, most = _CONTROL_CASES
+    try:
+        seconds = _CONTROL_QUERIES * _seconds_per_query(settings.out, target)
+        if fewest * seconds > settings.time_budget_s:
+            say(Event("fidelity", "left out: the target takes too long to answer"))
+            return
+        n_cases = min(most, max(fewest, int(max_seconds / max(seconds, 1e-6))))
+        fidelity(
+            settings.out, say, n_cases=n_cases, n_surrogate=0, unaligned=False, seed=settings.seed
+        )
+    except (RunError, TargetQueryError) as error:
+        say(Event("fidelity", str(error)))
+
+
+def _seconds_per_query(out: Path, target: Target) -> float:
+    """How long the target takes for one of some cases together."""
+    known = read_cases(out)
+    some = usable_cases([*known.test, *known.valid, *known.train], target)[:_PROBE]
+    if not some:
+        return 0.0
+    target.score(some)  # the first time may take longer
+    began = time.monotonic()
+    target.score(some)
+    return (time.monotonic() - began) / len(some)
