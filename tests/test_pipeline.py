@@ -30,6 +30,7 @@ from innerview.explanation.evidence import measure_many
 from innerview.pipeline import (
     Event,
     Segment,
+    _benchmark,
     _evaluate,
     _evidence,
     _fidelity,
@@ -655,6 +656,26 @@ def test_the_whole_battery_is_measured_once(tiny_run: Path) -> None:
     kept = [event.stage for event in said if event.text == "unchanged, kept"]
     assert kept == ["evaluate", "fidelity", "stability", "overview"]
     assert all((path.parent / name).read_bytes() == data for name, data in before.items())
+
+
+def test_the_battery_hands_on_what_its_stages_are_told(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: dict[str, dict[str, Any]] = {}
+    for name in ("evaluate", "fidelity", "stability"):
+        monkeypatch.setattr(
+            _benchmark, name, lambda *_, name=name, **settings: told.update({name: settings})
+        )
+    beside, files = tmp_path / "beside", {"given_mine": tmp_path / "mine.jsonl"}
+    asked = {"reader": "tiny", "beside": beside, "n_reasons": 3, "given": files, "n_cases": 9}
+    benchmark(tiny_run, lambda event: None, **asked)
+    assert told["evaluate"]["n_reasons"] == 3
+    assert (told["fidelity"]["reader"], told["fidelity"]["given"]) == ("tiny", files)
+    assert told["stability"]["beside"] == beside
+    told.clear()
+    benchmark(tiny_run, lambda event: None, target_only=True, **asked)
+    assert set(told) == {"fidelity", "stability"}, "the rest needs a language model"
+    assert told["fidelity"]["reader"] is None and told["stability"]["beside"] is None
 
 
 def test_half_of_the_battery_needs_no_language_model(
