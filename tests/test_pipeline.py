@@ -543,6 +543,7 @@ def without_surrogate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way, but for what takes a language model."""
     for stage_name in ("align", "evaluate"):
         monkeypatch.setattr(_whole, stage_name, lambda *_, **__: None)
+    monkeypatch.setattr(_whole, "_CONTROL_CASES", (20, 200))  # there are thirty
 
 
 @pytest.mark.usefixtures("without_surrogate")
@@ -589,12 +590,16 @@ def test_controls_are_tried_on_as_many_cases_as_there_is_time_for(
 ) -> None:
     tried: list[int] = []
     monkeypatch.setattr(_whole, "fidelity", lambda *_, n_cases, **__: tried.append(n_cases))
+    _start(settings)
+    (target, said), cases = (_scores_only(), list[Event]()), read_cases(settings.out)
+    _whole._try_controls(settings, target, said.append, max_seconds=900.0)
+    assert said.pop().text == "left out: 30 cases are too few to tell skill from luck"
+    many = replace(cases, train=cases.train * 10)
+    monkeypatch.setattr(_whole, "read_cases", lambda *_: many)
     for takes, left in ((1e-5, 900.0), (1e-3, 120.0), (1e-3, -5.0), (0.1, 1500.0)):
         monkeypatch.setattr(_whole, "_seconds_per_query", lambda *_, takes=takes: takes)
-        said: list[Event] = []
-        target = _scores_only()
         _whole._try_controls(settings, target, said.append, max_seconds=left)
-    assert tried == [200, 120, 50]
+    assert tried == [200, 120, 100]
     assert [event.text for event in said] == ["left out: the target takes too long to answer"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from innerview.pipeline._overview import overview_of, write_overview
 from innerview.pipeline._report import explain, report
 from innerview.pipeline._stage import Event, RunSettings, Say
 from innerview.pipeline._target import train_target
-from innerview.targets import Target, load_target
+from innerview.targets import Case, Target, load_target
 
 __all__ = ["demo", "run", "shipped_folder"]
 
@@ -27,9 +28,9 @@ _TARGET_FRAC = 0.5
 """Of the time budget, for training a target."""
 _OVERVIEW_CASES = 400
 """Some seconds, where the target is as fast as those that are trained here."""
-_CONTROL_CASES = 50, 200
-"""Cases for explainers that know nothing, at least and at most: 5 and 20 seconds of such a target.
-How finely they tell is for ``fidelity`` to say, in full."""
+_CONTROL_CASES = 100, 200
+"""Cases for explainers that know nothing, at least and at most: 10 and 20 seconds of such a target.
+Of fewer, luck looks like skill; how finely more of them tell is for ``fidelity`` to say."""
 _CONTROL_QUERIES = 1000
 """About as many a case, with those of the explainers beside them."""
 _PROBE = 64
@@ -135,11 +136,17 @@ def _failed_controls(settings: RunSettings, say: Say, *, max_seconds: float) -> 
 
 
 def _try_controls(settings: RunSettings, target: Target, say: Say, *, max_seconds: float) -> None:
-    """On as many cases as there is time for, and some at least; not where these alone would take
-    all of the time budget."""
+    """On as many cases as there is time for, and some at least; not where there are fewer, or these
+    alone would take all of the time budget."""
     fewest, most = _CONTROL_CASES
+    known = read_cases(settings.out)
+    usable = usable_cases([*known.test, *known.valid, *known.train], target)
+    if len(usable) < fewest:
+        told = f"left out: {len(usable)} cases are too few to tell skill from luck"
+        say(Event("fidelity", told))
+        return
     try:
-        seconds = _CONTROL_QUERIES * _seconds_per_query(settings.out, target)
+        seconds = _CONTROL_QUERIES * _seconds_per_query(target, usable[:_PROBE])
         if fewest * seconds > settings.time_budget_s:
             say(Event("fidelity", "left out: the target takes too long to answer"))
             return
@@ -151,12 +158,8 @@ def _try_controls(settings: RunSettings, target: Target, say: Say, *, max_second
         say(Event("fidelity", str(error)))
 
 
-def _seconds_per_query(out: Path, target: Target) -> float:
+def _seconds_per_query(target: Target, some: Sequence[Case]) -> float:
     """How long the target takes for one of some cases together."""
-    known = read_cases(out)
-    some = usable_cases([*known.test, *known.valid, *known.train], target)[:_PROBE]
-    if not some:
-        return 0.0
     target.score(some)  # the first time may take longer
     began = time.monotonic()
     target.score(some)
