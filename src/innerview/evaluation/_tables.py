@@ -116,6 +116,7 @@ _TOLD_LESS: Mapping[str, str] = {
     "_without_text": ", without text",
     "_masked": ", titles masked",
     "_shuffled": ", another case's text",
+    "_constant": ", one text for all",
     "_decision": ", told the decision alone",
     "_mean": ", told nothing",
 }
