@@ -862,7 +862,7 @@ def test_segments_are_cases_named_in_a_file_or_of_one_week(
     with pytest.raises(RunError, match="no readable list of case ids"):
         counted(ids=tmp_path / "nowhere")
     write_cases(settings.out / "labels" / "cases.parquet", known)
-    with pytest.raises(RunError, match="does not know when its cases came"):
+    with pytest.raises(RunError, match="does not know when its cases came.* demo --from-scratch$"):
         counted(week="1999-W01")
 
 
