@@ -543,7 +543,7 @@ def without_surrogate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way, but for what takes a language model."""
     for stage_name in ("align", "evaluate"):
         monkeypatch.setattr(_whole, stage_name, lambda *_, **__: None)
-    monkeypatch.setattr(_whole, "_CONTROL_CASES", (20, 200))  # there are thirty
+    monkeypatch.setattr(_whole, "_CONTROL_CASES", 30)  # there are no more
 
 
 @pytest.mark.usefixtures("without_surrogate")
@@ -585,22 +585,23 @@ def test_the_whole_way_fails_where_a_control_shows_skill_and_the_report_says_so(
     run(settings, lambda event: None)
 
 
-def test_controls_are_tried_on_as_many_cases_as_there_is_time_for(
+def test_controls_are_tried_where_there_are_cases_and_time_for_them(
     settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried: list[int] = []
-    monkeypatch.setattr(_whole, "fidelity", lambda *_, n_cases, **__: tried.append(n_cases))
     _start(settings)
-    (target, said), cases = (_scores_only(), list[Event]()), read_cases(settings.out)
-    _whole._try_controls(settings, target, said.append, max_seconds=900.0)
+    target, tried, said = _scores_only(), list[int](), list[Event]()
+    monkeypatch.setattr(_whole, "fidelity", lambda *_, n_cases, **__: tried.append(n_cases))
+    _whole._try_controls(settings, target, said.append, left_s=900.0)
     assert said.pop().text == "left out: 30 cases are too few to tell skill from luck"
+    cases = read_cases(settings.out)
     many = replace(cases, train=cases.train * 10)
     monkeypatch.setattr(_whole, "read_cases", lambda *_: many)
-    for takes, left in ((1e-5, 900.0), (1e-3, 120.0), (1e-3, -5.0), (0.1, 1500.0)):
+    for takes, left in ((1e-5, -5.0), (1.8e-3, -5.0), (2e-3, -5.0), (2e-3, 900.0), (1e-2, 900.0)):
         monkeypatch.setattr(_whole, "_seconds_per_query", lambda *_, takes=takes: takes)
-        _whole._try_controls(settings, target, said.append, max_seconds=left)
-    assert tried == [200, 120, 100]
-    assert [event.text for event in said] == ["left out: the target takes too long to answer"]
+        _whole._try_controls(settings, target, said.append, left_s=left)
+    assert tried == [200] * 3, "a quarter of the budget is theirs, or what is left of it"
+    told = "left out: it would take {} min; ask for it with innerview fidelity"
+    assert [event.text for event in said] == [told.format(7), told.format(33)]
 
 
 @pytest.mark.usefixtures("without_surrogate")
@@ -862,7 +863,7 @@ def test_segments_are_cases_named_in_a_file_or_of_one_week(
     with pytest.raises(RunError, match="no readable list of case ids"):
         counted(ids=tmp_path / "nowhere")
     write_cases(settings.out / "labels" / "cases.parquet", known)
-    with pytest.raises(RunError, match="does not know when its cases came.* demo --from-scratch$"):
+    with pytest.raises(RunError, match=r"does not know when its cases came.* demo --from-scratch$"):
         counted(week="1999-W01")
 
 
