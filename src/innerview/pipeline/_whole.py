@@ -29,7 +29,7 @@ _TARGET_FRAC = 0.5
 _OVERVIEW_CASES = 400
 """Some seconds, where the target is as fast as those that are trained here."""
 _CONTROL_CASES = 200
-"""For explainers that know nothing: 20 seconds of such a target. Of fewer, luck looks like skill;
+"""For explainers that know nothing: 30 seconds of such a target. Of fewer, luck looks like skill;
 of planted tables of 40 to 60 users a control failed on half, and none on 200 cases."""
 _CONTROL_FRAC = 0.25
 """Of the time budget, for these, if it is spent."""
