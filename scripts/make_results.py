@@ -25,6 +25,7 @@ METRICS = {
     "interest_auc": "interest AUC",
     "interest_calibration_error": "interest calibration error (less is better)",
     "history_recall": "history recall",
+    "history_coverage_reference": "history coverage, reference",
     "history_order_recall": "history recall, in order",
     "item_recovery": "item recovery",
     "attribution_accuracy": "strongest reason named",

@@ -55,6 +55,7 @@ ALLOWED: Mapping[str, str] = {
     "item_similar": "the same",
     "history_recall": "published metric, and its function",
     "history_order_recall": "the same",
+    "history_coverage_reference": "the same",
     "history_precision": "the same",
     "history_hallucination": "the same",
     "reference_history_coverage": "the same",

@@ -30,11 +30,13 @@ from innerview.explanation.evidence import measure_many
 from innerview.pipeline import (
     Event,
     Segment,
+    _benchmark,
     _evaluate,
     _evidence,
     _fidelity,
     _own_reasons,
     _stability,
+    _whole,
     align,
     benchmark,
     compare,
@@ -45,6 +47,7 @@ from innerview.pipeline import (
     fidelity,
     label,
     report,
+    run,
     stability,
     train_target,
     write_overview,
@@ -535,6 +538,83 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     assert "fidelity.json is left out" in page and "ev-says-no" not in page.split("</style>")[1]
 
 
+@pytest.fixture
+def without_surrogate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way, but for what takes a language model."""
+    for stage_name in ("align", "evaluate"):
+        monkeypatch.setattr(_whole, stage_name, lambda *_, **__: None)
+    monkeypatch.setattr(_whole, "_CONTROL_CASES", 30)  # there are no more
+
+
+@pytest.mark.usefixtures("without_surrogate")
+def test_the_whole_way_tries_explainers_that_know_nothing(settings: RunSettings) -> None:
+    assert run(settings, lambda event: None) == settings.out
+    path = settings.out / "report" / "fidelity.json"
+    found = read_metrics(path)
+    assert {"control_permuted_target", "control_shuffled"} <= set(found["fidelity"])
+    assert found["meta"]["n_cases"] == 30 and found["meta"]["surrogate"] is None
+    page = (settings.out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "skills of explainers that know nothing, over 30 cases" in page
+    before, said = path.read_bytes(), list[Event]()
+    run(settings, said.append)
+    assert Event("fidelity", "unchanged, kept") in said and path.read_bytes() == before
+    # Whoever asks for all of it gets it, and keeps it.
+    fidelity(settings.out, lambda event: None, n_cases=29)
+    whole = path.read_bytes()
+    assert whole != before
+    run(settings, lambda event: None)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.usefixtures("without_surrogate")
+def test_the_whole_way_fails_where_a_control_shows_skill_and_the_report_says_so(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "no figure can be believed: control_permuted_target has a"
+    with monkeypatch.context() as patched:
+        patched.setattr(_fidelity, "PermutedTarget", lambda target, seed: target)
+        with pytest.raises(RunError, match=rf"{told}.*; see .*index.html$"):
+            run(settings, lambda event: None)
+    page = (settings.out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "ev-says-no" in page and "control_permuted_target has a" in page
+    assert 'id="drivers"' in page, "the rest is there"
+    # Fewer cases, or luck, do not make it good.
+    with pytest.raises(RunError, match=told):
+        run(settings, lambda event: None)
+    fidelity(settings.out, lambda event: None, n_cases=25)
+    run(settings, lambda event: None)
+
+
+def test_controls_are_tried_where_there_are_cases_and_time_for_them(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _start(settings)
+    target, tried, said = _scores_only(), list[int](), list[Event]()
+    monkeypatch.setattr(_whole, "fidelity", lambda *_, n_cases, **__: tried.append(n_cases))
+    _whole._try_controls(settings, target, said.append, left_s=900.0)
+    assert said.pop().text == "left out: 30 cases are too few to tell skill from luck"
+    cases = read_cases(settings.out)
+    many = replace(cases, train=cases.train * 10)
+    monkeypatch.setattr(_whole, "read_cases", lambda *_: many)
+    for takes, left in ((1e-5, -5.0), (1.8e-3, -5.0), (2e-3, -5.0), (2e-3, 900.0), (1e-2, 900.0)):
+        monkeypatch.setattr(_whole, "_seconds_per_query", lambda *_, takes=takes: takes)
+        _whole._try_controls(settings, target, said.append, left_s=left)
+    assert tried == [200] * 3, "a quarter of the budget is theirs, or what is left of it"
+    told = "left out: it would take {} min; ask for it with innerview fidelity"
+    assert [event.text for event in said] == [told.format(7), told.format(33)]
+
+
+@pytest.mark.usefixtures("without_surrogate")
+def test_controls_are_left_out_where_the_target_scores_no_changed_case(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    _start(settings)
+    folded = replace(settings, target=_static(settings.out), out=tmp_path / "static")
+    run(folded, lambda event: None)
+    assert (folded.out / "report" / "index.html").exists()
+    assert not (folded.out / "report" / "fidelity.json").exists()
+
+
 class _Reader:
     """In place of a surrogate: from titles it says what their letters say, from vectors what the
     target does."""
@@ -582,6 +662,26 @@ def test_the_whole_battery_is_measured_once(tiny_run: Path) -> None:
     kept = [event.stage for event in said if event.text == "unchanged, kept"]
     assert kept == ["evaluate", "fidelity", "stability", "overview"]
     assert all((path.parent / name).read_bytes() == data for name, data in before.items())
+
+
+def test_the_battery_hands_on_what_its_stages_are_told(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: dict[str, dict[str, Any]] = {}
+    for name in ("evaluate", "fidelity", "stability"):
+        monkeypatch.setattr(
+            _benchmark, name, lambda *_, name=name, **settings: told.update({name: settings})
+        )
+    beside, files = tmp_path / "beside", {"given_mine": tmp_path / "mine.jsonl"}
+    asked = {"reader": "tiny", "beside": beside, "n_reasons": 3, "given": files, "n_cases": 9}
+    benchmark(tiny_run, lambda event: None, **asked)
+    assert told["evaluate"]["n_reasons"] == 3
+    assert (told["fidelity"]["reader"], told["fidelity"]["given"]) == ("tiny", files)
+    assert told["stability"]["beside"] == beside
+    told.clear()
+    benchmark(tiny_run, lambda event: None, target_only=True, **asked)
+    assert set(told) == {"fidelity", "stability"}, "the rest needs a language model"
+    assert told["fidelity"]["reader"] is None and told["stability"]["beside"] is None
 
 
 def test_half_of_the_battery_needs_no_language_model(
@@ -763,7 +863,7 @@ def test_segments_are_cases_named_in_a_file_or_of_one_week(
     with pytest.raises(RunError, match="no readable list of case ids"):
         counted(ids=tmp_path / "nowhere")
     write_cases(settings.out / "labels" / "cases.parquet", known)
-    with pytest.raises(RunError, match="does not know when its cases came"):
+    with pytest.raises(RunError, match=r"does not know when its cases came.* demo --from-scratch$"):
         counted(week="1999-W01")
 
 

@@ -21,7 +21,7 @@ from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.results import write_metrics
 from innerview.explainer import Claiming, Refuted
 from innerview.explanation.style import AUDIENCES, LENGTHS, TONES
-from innerview.pipeline import RunSettings
+from innerview.pipeline import RunSettings, benchmark
 
 COMMANDS = [
     ["demo"],
@@ -97,6 +97,16 @@ def test_defaults_are_those_of_the_pipeline() -> None:
         if here[name].default is not inspect.Parameter.empty and name not in {"items"}:
             assert here[name].default == there[name].default, name
     assert seconds(_run.BUDGET) == there["time_budget_s"].default
+
+
+def test_the_battery_takes_what_its_stages_take() -> None:
+    battery = inspect.signature(_run.benchmark).parameters
+    for name, stage in (
+        ("reader", _run.fidelity), ("beside", _run.stability), ("n_reasons", _run.evaluate),
+    ):  # fmt: skip
+        own = inspect.signature(stage).parameters[name]
+        assert (battery[name].default, battery[name].annotation) == (own.default, own.annotation)
+        assert inspect.signature(benchmark).parameters[name].default == own.default
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -99,6 +99,12 @@ def test_figures_by_hand() -> None:
     assert "ranking_ndcg5" not in found, "one outcome is always in order"
 
 
+def test_a_part_that_is_named_twice_counts_twice_for_the_reference_alone() -> None:
+    found = alignment_metrics([ask("history", CASE, parts=["p", "q"])], [("p", "p")])
+    assert found["history_coverage_reference"].value == 1.0
+    assert found["history_recall"].value == 0.5
+
+
 @pytest.mark.parametrize(
     ("task", "value", "expected"),
     [

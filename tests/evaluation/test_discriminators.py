@@ -59,6 +59,9 @@ def test_whoever_reads_how_good_it_is_foretells_the_score(
     found = foretold_scores(texts(measured, grade), measured, target)
     assert found["score_error_mean"].value == pytest.approx(1.0, abs=0.1)
     assert found["score_error_shuffled"].low > 0.5
+    assert found["score_error_constant"].value == pytest.approx(
+        found["score_error_mean"].value, abs=1e-6
+    ), "one text for all tells nothing"
     # Half are the best and half the worst, so the decision is most of it, as in the paper.
     assert found["score_error_decision"].value < 0.4
     assert found["score_error"].value < found["score_error_mean"].value / 2

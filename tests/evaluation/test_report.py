@@ -159,7 +159,11 @@ def test_further_measures_readers_and_stability_have_tables_of_their_own() -> No
     metrics = METRICS | {
         "fidelity": {
             "grounded": {"necessity_skill": said, "kept_vector": said, "pos_at_1": said},
-            "mine": {"necessity_skill": said, "score_error": said, "score_error_mean": said},
+            "mine": {
+                "necessity_skill": said,
+                **dict.fromkeys(["score_error", "score_error_constant", "score_error_mean"], said),
+                **dict.fromkeys(["simulated_constant", "simulated_without_text"], said),
+            },
         },
         "stability": {"titles": {"grounded": {"first_same": said, "claims_recur": said}}},
     }
@@ -169,7 +173,10 @@ def test_further_measures_readers_and_stability_have_tables_of_their_own() -> No
     headings, rows = reader_table(metrics)
     assert headings == ["mine"]
     assert [row.label for row in rows] == [
+        "What falls without a part, AUC, without text",
+        "What falls without a part, AUC, one text for all",
         "Error about the score (less is better)",
+        "Error about the score (less is better), one text for all",
         "Error about the score (less is better), told nothing",
     ]
     headings, rows = stability_table(metrics)

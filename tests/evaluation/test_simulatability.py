@@ -51,11 +51,21 @@ def test_who_reads_what_hangs_on_what_foresees_it(
     told = given(target, cases, lambda _, needed, others: sentences(needed, others))
     found = simulated(told, target)
     assert found["simulated"].value > 0.99
-    for control in ("simulated_without_text", "simulated_shuffled"):
+    for control in ("simulated_without_text", "simulated_constant", "simulated_shuffled"):
         assert found[control].low < 0.55 and found[control].high < 0.8, control
     assert found["simulated_masked"].value < 0.9, "it is not told which title is whose"
     assert found["simulated"].n == len(cases)
     assert simulated(told, target) == found
+
+
+def test_one_text_for_all_says_no_more_than_none(target: ScriptedTarget, cases: list[Case]) -> None:
+    told = given(target, cases, lambda _, needed, others: sentences(needed, others))
+    # Whichever is read: what it says of its own case is no news of the others.
+    for first in (0, 20, 40):
+        found = simulated([told[first], *told[:first], *told[first + 1 :]], target)
+        constant, nothing = found["simulated_constant"], found["simulated_without_text"]
+        assert constant.value == pytest.approx(nothing.value, abs=0.03)
+        assert constant.low < 0.55
 
 
 def test_words_that_say_the_wrong_thing_teach_as_much_and_empty_ones_nothing(

@@ -14,6 +14,7 @@ __all__ = [
     "AsJson",
     "Audience",
     "Base",
+    "Beside",
     "Budget",
     "Chat",
     "Claims",
@@ -24,10 +25,12 @@ __all__ = [
     "KCore",
     "Length",
     "NExplain",
+    "NReasons",
     "NTest",
     "NoTime",
     "Noun",
     "RatingCol",
+    "Reader",
     "Run",
     "Seed",
     "Split",
@@ -137,6 +140,18 @@ Explanations = Annotated[
         help="Somebody else's explanations to measure as well, one JSON object a line: case_id,"
         " reasons (ids of parts) or text, and outcome_id. May be given again.",
     ),
+]
+Reader = Annotated[
+    str | None,
+    typer.Option(help="A base model that reads those explanations as well.", metavar="MODEL"),
+]
+Beside = Annotated[
+    Path | None,
+    typer.Option(help="Folder of another surrogate of the same target.", metavar="FOLDER"),
+]
+NReasons = Annotated[
+    int,
+    typer.Option(min=0, help="Cases of which the strongest reason is asked: it takes long."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 

@@ -185,10 +185,7 @@ def evaluate(
     channels: Annotated[
         bool, typer.Option(help="Measure what it says when words and vectors disagree.")
     ] = True,
-    n_reasons: Annotated[
-        int,
-        typer.Option(min=0, help="Cases of which the strongest reason is asked: it takes long."),
-    ] = 200,
+    n_reasons: opt.NReasons = 200,
     seed: opt.Seed = 0,
 ) -> None:
     """Measure how far it can be trusted."""
@@ -231,10 +228,7 @@ def fidelity(
     unaligned: Annotated[
         bool, typer.Option(help="Let the base model explain too, before training.")
     ] = True,
-    reader: Annotated[
-        str | None,
-        typer.Option(help="A base model that reads those explanations as well.", metavar="MODEL"),
-    ] = None,
+    reader: opt.Reader = None,
     seed: opt.Seed = 0,
 ) -> None:
     """Measure whose reasons are the target's reasons.
@@ -262,6 +256,9 @@ def benchmark(
     n_surrogate: opt.NSurrogate = 200,
     target_only: opt.TargetOnly = False,
     explanations: opt.Explanations = None,
+    reader: opt.Reader = None,
+    beside: opt.Beside = None,
+    n_reasons: opt.NReasons = 200,
     seed: opt.Seed = 0,
 ) -> None:
     """All that is measured, and the report.
@@ -276,7 +273,7 @@ def benchmark(
     with progress() as say:
         path = pipeline.benchmark(
             run, say, n_cases=n_cases, n_surrogate=n_surrogate, target_only=target_only,
-            given=given, seed=seed,
+            given=given, reader=reader, beside=beside, n_reasons=n_reasons, seed=seed,
         )  # fmt: skip
     typer.echo(str(path))
 
@@ -284,10 +281,7 @@ def benchmark(
 def stability(
     run: opt.Run,
     n_cases: Annotated[int, typer.Option(min=2, help="Held-out cases to explain again.")] = 50,
-    beside: Annotated[
-        Path | None,
-        typer.Option(help="Folder of another surrogate of the same target.", metavar="FOLDER"),
-    ] = None,
+    beside: opt.Beside = None,
     seed: opt.Seed = 0,
 ) -> None:
     """Measure whether explanations stay as they are.

@@ -74,6 +74,7 @@ _LABELS: Mapping[str, str] = {
     "interest_auc": "Interest, AUC",
     "interest_calibration_error": "Interest, calibration error (less is better)",
     "history_recall": "{case}, recall",
+    "history_coverage_reference": "{case}, coverage of the reference",
     "history_order_recall": "{case}, recall in order",
     "history_precision": "{case}, precision",
     "history_hallucination": "{case}, hallucination (less is better)",
@@ -115,6 +116,7 @@ _TOLD_LESS: Mapping[str, str] = {
     "_without_text": ", without text",
     "_masked": ", titles masked",
     "_shuffled": ", another case's text",
+    "_constant": ", one text for all",
     "_decision": ", told the decision alone",
     "_mean": ", told nothing",
 }

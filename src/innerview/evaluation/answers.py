@@ -153,6 +153,10 @@ def _order_recall(record: Record, value: AnswerValue) -> float:
     return metrics.history_order_recall(_ids(value), record.label["parts"])
 
 
+def _reference_coverage(record: Record, value: AnswerValue) -> float:
+    return metrics.reference_history_coverage(_ids(value), record.label["parts"])
+
+
 def _precision(record: Record, value: AnswerValue) -> float:
     return metrics.history_precision(_ids(value), record.label["parts"])
 
@@ -172,6 +176,7 @@ _JUDGES: Mapping[str, tuple[Task, Judge]] = {
     "ranking_kendall": ("ranking", _tau),
     "interest_accuracy": ("interest", _interest),
     "history_recall": ("history", _recall),
+    "history_coverage_reference": ("history", _reference_coverage),
     "history_order_recall": ("history", _order_recall),
     "history_precision": ("history", _precision),
     "item_recovery": ("item_title", _exact("outcome")),
@@ -194,8 +199,9 @@ _OF_FEW, _OF_MANY = {"retrieval_first"}, {"retrieval_hr5", "retrieval_overlap5"}
 METRICS: tuple[str, ...] = (
     "retrieval_first", "retrieval_hr5", "retrieval_ndcg5", "retrieval_overlap5", "retrieval_rbo5",
     "ranking_ndcg5_reference", "ranking_ndcg5", "ranking_kendall", "interest_accuracy",
-    "interest_auc", "interest_calibration_error", "history_recall", "history_order_recall",
-    "history_precision", "history_hallucination", "item_recovery", "attribution_accuracy",
+    "interest_auc", "interest_calibration_error", "history_recall", "history_coverage_reference",
+    "history_order_recall", "history_precision", "history_hallucination", "item_recovery",
+    "attribution_accuracy",
     "interest_accuracy_heldout_items", "interest_auc_heldout_items",
     "ranking_kendall_heldout_items",
 )  # fmt: skip

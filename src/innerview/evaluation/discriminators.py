@@ -55,8 +55,9 @@ def foretold_scores(
         better;
     ``score_error_masked``
         of one from whom titles are kept, which alone can tell a score;
-    ``score_error_shuffled``
-        of one who reads another case's text: a control;
+    ``score_error_shuffled``, ``score_error_constant``
+        controls: of one who reads another case's text, and of one who reads the same of all cases,
+        who should know no more than who is told nothing;
     ``score_error_decision``
         of one who is told only whether the outcome is among the case's first ten;
     ``score_error_mean``
@@ -83,6 +84,7 @@ def foretold_scores(
         "score_error": texts,
         "score_error_masked": [_without_titles(g, target) for g, _ in told],
         "score_error_shuffled": [texts[at] for at in of_other_cases(cases, seed=seed)],
+        "score_error_constant": [texts[0]] * len(texts),
     }
     errors = {name: _errors(own, wanted, folds) for name, own in read.items()}
     errors["score_error_decision"] = _errors(np.array(decided), wanted, folds)

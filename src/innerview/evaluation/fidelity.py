@@ -282,7 +282,9 @@ def skills(
     ceiling: str,
     seed: int = 0,
 ) -> dict[str, dict[str, Figure]]:
-    """Figures of every explainer, as measured and, of ``MEASURES``, as ``…_skill``.
+    """Figures of every explainer, as measured and, of ``MEASURES``, as ``…_skill``; the latter only
+    where the ceiling is surely above the floor. Of few cases it may not be, and a skill would be
+    luck divided by luck, with which controls fail.
 
     Args:
         effects: by explainer, N in the same order.
@@ -294,6 +296,12 @@ def skills(
         name: {m: np.array([getattr(one, m) for one in own]) for m in (*MEASURES, *FURTHER)}
         for name, own in effects.items()
     }
+    room = {
+        measure: bootstrap_mean(
+            (values[ceiling][measure] - values[floor][measure]).tolist(), cases, seed=seed
+        ).low
+        for measure in MEASURES
+    }
     found: dict[str, dict[str, Figure]] = {}
     for name, own in values.items():
         figures: dict[str, Figure] = {}
@@ -302,7 +310,7 @@ def skills(
                 continue
             low, high = values[floor][measure], values[ceiling][measure]
             figures[measure] = bootstrap_mean(numbers.tolist(), cases, seed=seed)
-            if measure in MEASURES and high.mean() > low.mean():
+            if room.get(measure, 0.0) > 0.0:
                 figures[f"{measure}_skill"] = bootstrap_skill(numbers, low, high, cases, seed=seed)
         found[name] = figures
     return found

@@ -67,10 +67,10 @@ def simulated_changes(
         AUC of a reader of the explanations, over questions about cases it did not learn from;
     ``simulated_without_text``
         of one that is told only how many parts there are;
-    ``simulated_shuffled``, ``simulated_masked``
-        controls: of readers of another case's explanations, and of texts in which it is not told
-        which titles are whose. They should know no more than without text, or than what a text
-        says of its case as a whole.
+    ``simulated_constant``, ``simulated_shuffled``, ``simulated_masked``
+        controls: of readers of one text for all cases, titles masked, of another case's
+        explanations, and of texts in which it is not told which titles are whose. They should know
+        no more than without text, or than what a text says of its case as a whole.
 
     Nothing where there are fewer than ``FEWEST_CASES``, or all questions have one answer.
 
@@ -96,10 +96,12 @@ def simulated_changes(
     spots = [mentions(one.text, one.case, target) for one in given]
     others = [given[at] for at in of_other_cases(cases, seed=seed)]
     elsewhere = [mentions(o.text, one.case, target) for one, o in zip(given, others, strict=True)]
+    same = masked(given[0].text, [(start, end, _OTHER) for start, end, _ in spots[0]])
     own = list(zip(given, [one.text for one in given], spots, strict=True))
     texts = {
         "simulated": [_readings(*one) for one in own],
         "simulated_without_text": [_readings(one, "", []) for one in given],
+        "simulated_constant": [_readings(one, same, []) for one in given],
         "simulated_shuffled": [
             _readings(one, other.text, where)
             for one, other, where in zip(given, others, elsewhere, strict=True)

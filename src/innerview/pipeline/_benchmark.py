@@ -25,6 +25,9 @@ def benchmark(
     n_surrogate: int = 200,
     target_only: bool = False,
     given: Mapping[str, Path] | None = None,
+    reader: str | None = None,
+    beside: Path | None = None,
+    n_reasons: int = 200,
     seed: int = 0,
 ) -> Path:
     """Measure alignment, fidelity, stability and what drives the target, and write the report.
@@ -38,8 +41,11 @@ def benchmark(
         n_cases: for explainers that ask the target or nobody, and for what drives it.
         n_surrogate: held-out cases for the surrogate's own claims; a quarter of them, explained
             twice, for stability.
-        target_only: leave out all that needs a language model.
+        target_only: leave out all that needs a language model: a reader and another surrogate too.
         given: files of explanations that somebody else made, by the name that their figures get.
+        reader: a base language model that reads those explanations as well.
+        beside: the folder of another surrogate of the same target, for stability.
+        n_reasons: cases of which the surrogate is asked for the strongest reason.
         seed: of baselines, controls and intervals.
 
     Returns:
@@ -47,23 +53,30 @@ def benchmark(
 
     Raises:
         DataError: a file of explanations cannot be used.
-        RunError: a control shows skill, so that no figure could be believed; the report says so.
+        RunError: a control shows skill, so that no figure could be believed; the report says so. Or
+            one of two surrogates is missing.
     """
     if target_only:
         say(Event("evaluate", "left out: it needs a language model"))
     elif (run / "surrogate" / "manifest.json").exists():
-        evaluate(run, say, seed=seed)
+        evaluate(run, say, n_reasons=n_reasons, seed=seed)
     else:
         say(Event("evaluate", "left out: there is no surrogate"))
     if load_target(run / "target").capabilities.rescoring:
         try:
             n_own = 0 if target_only else n_surrogate
-            fidelity(run, say, n_cases=n_cases, n_surrogate=n_own, given=given, seed=seed)
+            fidelity(
+                run, say, n_cases=n_cases, n_surrogate=n_own, given=given,
+                reader=None if target_only else reader, seed=seed,
+            )  # fmt: skip
         except RunError:
             report(run, say)
             raise
         n_twice = max(2, n_surrogate // 4)
-        stability(run, say, n_cases=n_twice, target_only=target_only, seed=seed)
+        stability(
+            run, say, n_cases=n_twice, beside=None if target_only else beside,
+            target_only=target_only, seed=seed,
+        )  # fmt: skip
         write_overview(run, say, n_cases=n_cases, seed=seed)
     else:
         say(Event("fidelity", "left out: the target cannot score a changed case"))

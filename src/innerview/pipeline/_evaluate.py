@@ -48,8 +48,10 @@ Answered = dict[str, tuple[list[Record], list[Any]]]
 
 _OF_VECTORS = ("history", "item_title")
 _SHARD = 10
-_VERSION = 8
-"""Of what is asked and measured."""
+_VERSION = 9
+"""Of what is measured."""
+_SAID = 8
+"""Of what language models are asked, whose answers are kept."""
 _FEW = 5
 """Outcomes of which all are named where the five best are asked for."""
 _DECILE_CASES = 100
@@ -94,8 +96,8 @@ def evaluate(
     asked = {
         "unaligned": unaligned, "distilled": distilled, "channels": channels, "reasons": n_reasons
     }  # fmt: skip
-    whose = [target.fingerprint, surrogate.fingerprint, seed, _VERSION]
-    made_from = digest([*whose, asked])
+    whose = [target.fingerprint, surrogate.fingerprint, seed, _SAID]
+    made_from = digest([*whose, asked, _VERSION])
     path = run / "report" / "metrics.json"
     if is_current(run / "report", made_from):
         say(Event("evaluate", "unchanged, kept"))

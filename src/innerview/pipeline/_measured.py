@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from innerview.alignment.cases import Cases
 from innerview.alignment.records import FORMS, Form
 from innerview.errors import RunError
 from innerview.evaluation.given import Given, read_given
+from innerview.evaluation.results import read_metrics
 from innerview.pipeline._stage import Event, Say
 from innerview.surrogate.manifest import fingerprint_of
 from innerview.targets import Case, Target, load_target
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "fewest_queries",
+    "figures_in",
     "fingerprint_in",
     "forms_of",
     "is_measured",
@@ -87,6 +89,20 @@ def fingerprint_in(folder: Path) -> str | None:
     """Of the surrogate in a folder, if there is one; it is not loaded."""
     path = folder / "manifest.json"
     return fingerprint_of(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def figures_in(run: Path, name: str, target: Target) -> tuple[dict[str, Any], list[str]]:
+    """What a file of the report folder holds, if it is of this target and this surrogate; else a
+    remark, where there is one."""
+    path = run / "report" / name
+    found = read_metrics(path) if path.exists() else {}
+    about = found.get("meta", {})
+    surrogate = fingerprint_in(run / "surrogate")
+    if not found:
+        return {}, []
+    if about.get("target") == target.fingerprint and about.get("surrogate") in (None, surrogate):
+        return found, []
+    return {}, [f"{name} is left out: it was measured of another target or surrogate."]
 
 
 def is_measured(path: Path, what: str, made_from: str) -> bool:

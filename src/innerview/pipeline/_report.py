@@ -14,14 +14,13 @@ from innerview.errors import RunError
 from innerview.evaluation.agreement import CaseAgreement, case_agreements
 from innerview.evaluation.findings import Findings
 from innerview.evaluation.report import write_report
-from innerview.evaluation.results import read_metrics
 from innerview.explanation.explanation import Explanation
 from innerview.explanation.style import Style
-from innerview.pipeline._measured import fingerprint_in, limits_of
+from innerview.pipeline._measured import figures_in, limits_of
 from innerview.pipeline._overview import overviews_of
 from innerview.pipeline._shards import Shards
 from innerview.pipeline._stage import Event, Say, digest
-from innerview.targets import Target, load_target
+from innerview.targets import load_target
 from innerview.targets.static import approximation_of
 
 if TYPE_CHECKING:
@@ -99,20 +98,6 @@ def _explanations(path: Path) -> list[Explanation]:
     return found
 
 
-def _figures(run: Path, name: str, target: Target) -> tuple[dict[str, Any], list[str]]:
-    """What a file of the report folder holds, if it is of this target and this surrogate; else a
-    remark, where there is one."""
-    path = run / "report" / name
-    found = read_metrics(path) if path.exists() else {}
-    about = found.get("meta", {})
-    surrogate = fingerprint_in(run / "surrogate")
-    if not found:
-        return {}, []
-    if about.get("target") == target.fingerprint and about.get("surrogate") in (None, surrogate):
-        return found, []
-    return {}, [f"{name} is left out: it was measured of another target or surrogate."]
-
-
 def _agreements(run: Path, metrics: Mapping[str, Any]) -> list[CaseAgreement]:
     """By case, of the form that knows most; nothing without the answers that were measured."""
     path = run / "report" / "predictions.parquet"
@@ -126,7 +111,7 @@ def report(run: Path, say: Say) -> Path:
     written = sorted((run / "explanations").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
     explanations = _explanations(written[-1]) if written else []
     measured = {
-        name: _figures(run, f"{name}.json", target)
+        name: figures_in(run, f"{name}.json", target)
         for name in ("metrics", "fidelity", "stability", "judges")
     }
     fidelity, _ = measured["fidelity"]

@@ -78,7 +78,10 @@ class Segment:
             first, last = _seconds_of(self.week)
             times = read_times(run)
             if not times:
-                raise RunError(f"{run} does not know when its cases came; make it anew to know")
+                raise RunError(
+                    f"{run} does not know when its cases came, nor does what ships with the "
+                    "package; make a run from a table with times, or innerview demo --from-scratch"
+                )
             found = [case for case in found if first <= times.get(case.case_id, -1) < last]
         return found
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from innerview.alignment.cases import read_cases
 from innerview.alignment.chat import read_chat
 from innerview.errors import RunError, TargetQueryError
 from innerview.pipeline._align import align, label
 from innerview.pipeline._evaluate import evaluate
+from innerview.pipeline._fidelity import fidelity
+from innerview.pipeline._measured import figures_in, usable_cases
 from innerview.pipeline._overview import overview_of, write_overview
 from innerview.pipeline._report import explain, report
 from innerview.pipeline._stage import Event, RunSettings, Say
 from innerview.pipeline._target import train_target
-from innerview.targets import load_target
+from innerview.targets import Case, Target, load_target
 
 __all__ = ["demo", "run", "shipped_folder"]
 
@@ -24,10 +28,22 @@ _TARGET_FRAC = 0.5
 """Of the time budget, for training a target."""
 _OVERVIEW_CASES = 400
 """Some seconds, where the target is as fast as those that are trained here."""
+_CONTROL_CASES = 200
+"""For explainers that know nothing: 30 seconds of such a target. Of fewer, luck looks like skill;
+of planted tables of 40 to 60 users a control failed on half, and none on 200 cases."""
+_CONTROL_FRAC = 0.25
+"""Of the time budget, for these, if it is spent."""
+_CONTROL_QUERIES = 1000
+"""About as many a case, with those of the explainers beside them."""
+_PROBE = 64
 
 
 def run(settings: RunSettings, say: Say) -> Path:
-    """From tables to a report within about ``time_budget_s``; every stage is resumable."""
+    """From tables to a report within about ``time_budget_s``; every stage is resumable.
+
+    Raises:
+        RunError: a control shows skill, so that no figure could be believed; the report says so.
+    """
     began = time.monotonic()
     if settings.chat is not None:
         read_chat(settings.chat)  # what is wrong with it is better known now than after the target
@@ -49,9 +65,14 @@ def run(settings: RunSettings, say: Say) -> Path:
         max_seconds=max(30.0, 0.6 * left), seed=settings.seed,
     )  # fmt: skip
     explain(settings.out, say, n=settings.n_explain)
+    left = settings.time_budget_s - (time.monotonic() - began)
+    failed = _failed_controls(settings, say, left_s=left)
     if time.monotonic() - began < settings.time_budget_s:
         _what_drives_it(settings.out, say, seed=settings.seed)
-    return report(settings.out, say).parent.parent
+    page = report(settings.out, say)
+    if failed:
+        raise RunError(f"no figure can be believed: {'; '.join(failed)}; see {page}")
+    return page.parent.parent
 
 
 def shipped_folder() -> Path:
@@ -99,3 +120,48 @@ def _what_drives_it(out: Path, say: Say, *, seed: int) -> None:
         write_overview(out, say, n_cases=_OVERVIEW_CASES, seed=seed)
     except (RunError, TargetQueryError) as error:
         say(Event("overview", f"left out: {error}"))
+
+
+def _failed_controls(settings: RunSettings, say: Say, *, left_s: float) -> list[str]:
+    """Explainers that know nothing, and show skill all the same. They are tried without a language
+    model, unless the report has figures of them, which may be of more cases."""
+    out = settings.out
+    target = load_target(out / "target")
+    if not target.capabilities.rescoring:
+        return []
+    if figures_in(out, "fidelity.json", target)[0]:
+        say(Event("fidelity", "unchanged, kept"))
+    else:
+        _try_controls(settings, target, say, left_s=left_s)
+    meta = figures_in(out, "fidelity.json", target)[0].get("meta", {})
+    return list(meta.get("failed_controls", ()))
+
+
+def _try_controls(settings: RunSettings, target: Target, say: Say, *, left_s: float) -> None:
+    """Unless there are too few cases, or the target takes too long over them."""
+    known = read_cases(settings.out)
+    usable = usable_cases([*known.test, *known.valid, *known.train], target)
+    if len(usable) < _CONTROL_CASES:
+        told = f"left out: {len(usable)} cases are too few to tell skill from luck"
+        say(Event("fidelity", told))
+        return
+    try:
+        takes = _CONTROL_CASES * _CONTROL_QUERIES * _seconds_per_query(target, usable[:_PROBE])
+        if takes > max(left_s, _CONTROL_FRAC * settings.time_budget_s):
+            told = f"it would take {takes / 60:.0f} min; ask for it with innerview fidelity"
+            say(Event("fidelity", f"left out: {told}"))
+            return
+        fidelity(
+            settings.out, say, n_cases=_CONTROL_CASES, n_surrogate=0, unaligned=False,
+            seed=settings.seed,
+        )  # fmt: skip
+    except (RunError, TargetQueryError) as error:
+        say(Event("fidelity", str(error)))
+
+
+def _seconds_per_query(target: Target, some: Sequence[Case]) -> float:
+    """How long the target takes for one of some cases together."""
+    target.score(some)  # the first time may take longer
+    began = time.monotonic()
+    target.score(some)
+    return (time.monotonic() - began) / len(some)
