@@ -14,6 +14,7 @@ Axes: N questions, k candidates.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -31,9 +32,9 @@ from innerview.evaluation.metrics import log_odds
 from innerview.evaluation.simulatability import FEWEST_CASES, folds_of, masked
 from innerview.targets.protocol import Target, blocked_rows
 
-__all__ = ["LanguageReader", "Question", "Reader", "WordReader", "chosen"]
+__all__ = ["N_SAME", "LanguageReader", "Question", "Reader", "WordReader", "chosen"]
 
-_N_SAME = 5
+N_SAME = 5
 _CHOICE, _FAR = 10, 100
 """A right candidate is among a case's first so many; a wrong one is not among so many, or, of fewer
 than twice as many outcomes, not in the better half."""
@@ -84,7 +85,10 @@ def chosen(
     ``chosen_same_masked``, ``chosen_unseen_masked``
         of one from whom the titles of parts are kept: what the wording alone tells;
     ``chosen_same_shuffled``, ``chosen_unseen_shuffled``
-        controls: of one who reads another case's explanation.
+        controls: of one who reads another case's explanation;
+    ``chosen_same_liked``, ``chosen_unseen_liked``
+        of one who reads nothing, and takes the candidate that is right for most of the others: how
+        far the controls can get by what is liked in general.
 
     Nothing where fewer than ``FEWEST_CASES`` have texts, or can be asked about.
 
@@ -116,7 +120,33 @@ def chosen(
             figures[f"{name}_{kind}{control}"] = bootstrap_mean(
                 [_share_right(*one) for one in told], asked, seed=seed
             )
+        liked = _liked(questions, _right_for(given, ranked, target, outcome=kind == "same"), cases)
+        figures[f"{name}_{kind}_liked"] = bootstrap_mean(liked, asked, seed=seed)
     return figures
+
+
+def _right_for(
+    given: Sequence[Given], ranked: npt.NDArray[np.int64], target: Target, *, outcome: bool
+) -> list[set[str]]:
+    """What is right for each explanation: what it explains, or all that the target puts first."""
+    if outcome:
+        return [{one.outcome} for one in given]
+    ids = target.outcomes.ids
+    return [{ids[row] for row in np.argsort(ranks)[:_CHOICE]} for ranks in ranked]
+
+
+def _liked(
+    questions: Sequence[Question], right_for: Sequence[set[str]], cases: Sequence[str]
+) -> list[float]:
+    """Each question as it is answered by how many other cases a candidate is right for."""
+    total = Counter(outcome for own in right_for for outcome in own)
+    own: dict[str, Counter[str]] = defaultdict(Counter)
+    for case, right in zip(cases, right_for, strict=True):
+        own[case].update(right)
+    return [
+        _share_right(q, [float(total[c] - own[q.case_id][c]) for c in q.candidates])
+        for q in questions
+    ]
 
 
 def _texts(
@@ -164,8 +194,8 @@ def _same(
             if _is_far(ranked[at], index[given[i].outcome])
         )
         rivals = [rival for rival in wrong if rival not in named and rival != one.outcome]
-        if len(rivals) >= _N_SAME - 1:
-            found.append(_Choice(at, (one.outcome, *rivals[: _N_SAME - 1])))
+        if len(rivals) >= N_SAME - 1:
+            found.append(_Choice(at, (one.outcome, *rivals[: N_SAME - 1])))
     return found
 
 
