@@ -32,9 +32,9 @@ from innerview.evaluation.metrics import log_odds
 from innerview.evaluation.simulatability import FEWEST_CASES, folds_of, masked
 from innerview.targets.protocol import Target, blocked_rows
 
-__all__ = ["N_SAME", "LanguageReader", "Question", "Reader", "WordReader", "chosen"]
+__all__ = ["LanguageReader", "Question", "Reader", "WordReader", "chosen"]
 
-N_SAME = 5
+_N_SAME = 5
 _CHOICE, _FAR = 10, 100
 """A right candidate is among a case's first so many; a wrong one is not among so many, or, of fewer
 than twice as many outcomes, not in the better half."""
@@ -88,7 +88,11 @@ def chosen(
         controls: of one who reads another case's explanation;
     ``chosen_same_liked``, ``chosen_unseen_liked``
         of one who reads nothing, and takes the candidate that is right for most of the others: how
-        far the controls can get by what is liked in general.
+        far the controls can get by what is liked in general;
+    ``chosen_same_shuffled_beats``, ``chosen_same_liked_beats``
+        of these, how many of the four wrong candidates come behind the right one; by chance .5. Who
+        knows nothing may be right more often than once in five, as wrong ones are all far from the
+        right one and may be near each other; but not in more than half of such pairs.
 
     Nothing where fewer than ``FEWEST_CASES`` have texts, or can be asked about.
 
@@ -111,17 +115,21 @@ def chosen(
         asked = [cases[choice.at] for choice in choices]
         if len(set(asked)) < FEWEST_CASES:
             continue
+        told: dict[str, list[list[float]]] = {}
         for control, texts in _texts(given, others, target, outcome=kind == "same").items():
             questions = [
                 Question(case, texts[c.at], tuple(sorted(c.candidates)), c.candidates[0])
                 for case, c in zip(asked, choices, strict=True)
             ]
-            told = zip(questions, read(questions), strict=True)
-            figures[f"{name}_{kind}{control}"] = bootstrap_mean(
-                [_share_right(*one) for one in told], asked, seed=seed
-            )
-        liked = _liked(questions, _right_for(given, ranked, target, outcome=kind == "same"), cases)
-        figures[f"{name}_{kind}_liked"] = bootstrap_mean(liked, asked, seed=seed)
+            told[control] = read(questions)
+        liked = _right_for(given, ranked, target, outcome=kind == "same")
+        told["_liked"] = _by_liking(questions, liked, cases)
+        for control, scores in told.items():
+            right = [_share_right(*one) for one in zip(questions, scores, strict=True)]
+            figures[f"{name}_{kind}{control}"] = bootstrap_mean(right, asked, seed=seed)
+            if kind == "same" and control in ("_shuffled", "_liked"):
+                beaten = [_share_beaten(*one) for one in zip(questions, scores, strict=True)]
+                figures[f"{name}_same{control}_beats"] = bootstrap_mean(beaten, asked, seed=seed)
     return figures
 
 
@@ -135,18 +143,15 @@ def _right_for(
     return [{ids[row] for row in np.argsort(ranks)[:_CHOICE]} for ranks in ranked]
 
 
-def _liked(
+def _by_liking(
     questions: Sequence[Question], right_for: Sequence[set[str]], cases: Sequence[str]
-) -> list[float]:
-    """Each question as it is answered by how many other cases a candidate is right for."""
+) -> list[list[float]]:
+    """For how many other cases each candidate is right."""
     total = Counter(outcome for own in right_for for outcome in own)
     own: dict[str, Counter[str]] = defaultdict(Counter)
     for case, right in zip(cases, right_for, strict=True):
         own[case].update(right)
-    return [
-        _share_right(q, [float(total[c] - own[q.case_id][c]) for c in q.candidates])
-        for q in questions
-    ]
+    return [[float(total[c] - own[q.case_id][c]) for c in q.candidates] for q in questions]
 
 
 def _texts(
@@ -166,6 +171,13 @@ def _share_right(question: Question, scores: Sequence[float]) -> float:
     """1 for the right choice, 0 for a wrong one; equals share."""
     best = [c for c, s in zip(question.candidates, scores, strict=True) if s == max(scores)]
     return (question.right in best) / len(best)
+
+
+def _share_beaten(question: Question, scores: Sequence[float]) -> float:
+    """Of the wrong candidates, how many are below the right one; equals count half."""
+    right = scores[question.candidates.index(question.right)]
+    lower = sum((s < right) + (s == right) / 2 for s in scores) - 1 / 2
+    return lower / (len(scores) - 1)
 
 
 def _ranked(given: Sequence[Given], target: Target) -> npt.NDArray[np.int64]:
@@ -194,8 +206,8 @@ def _same(
             if _is_far(ranked[at], index[given[i].outcome])
         )
         rivals = [rival for rival in wrong if rival not in named and rival != one.outcome]
-        if len(rivals) >= N_SAME - 1:
-            found.append(_Choice(at, (one.outcome, *rivals[: N_SAME - 1])))
+        if len(rivals) >= _N_SAME - 1:
+            found.append(_Choice(at, (one.outcome, *rivals[: _N_SAME - 1])))
     return found
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from innerview.evaluation.bootstrap import Figure
-from innerview.evaluation.choices import N_SAME, WordReader, chosen
+from innerview.evaluation.choices import WordReader, chosen
 from innerview.evaluation.discriminators import foretold_scores
 from innerview.evaluation.fidelity import CONTROL_LIMIT
 from innerview.evaluation.given import Given, foreign_figures, given_figures
@@ -56,9 +56,9 @@ def failed_readers(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What speaks against believing any reader: controls, told another case's text, that are surely
     better than whoever is told nothing, by more than ``CONTROL_LIMIT``.
 
-    Whoever is told nothing: of five candidates has one in five right and of two one in two, or as
-    many as are right by what is liked in general; foresees what falls from the number of parts;
-    takes every score for the mean.
+    Whoever is told nothing: of two candidates has one in two right, or as many as are right by what
+    is liked in general; foresees what falls from the number of parts; takes every score for the
+    mean.
 
     Args:
         figures: by explainer; those that no reader has read do not matter.
@@ -78,10 +78,11 @@ def _levels(figures: Mapping[str, Figure]) -> Iterator[tuple[str, float, int]]:
     """Controls that were measured, what whoever is told nothing has, and whether more is better (1)
     or less (-1)."""
     for reader in ("chosen", "language"):
-        for kind, chance in (("same", 1 / N_SAME), ("unseen", 0.5)):
-            if (control := f"{reader}_{kind}_shuffled") in figures:
-                liked = figures.get(f"{reader}_{kind}_liked")
-                yield control, max(chance, liked.value if liked else 0.0), 1
+        # Of five, who knows nothing may be right more often than in one of five; see ``chosen``.
+        for kind, told in (("same", "_beats"), ("unseen", "")):
+            if (control := f"{reader}_{kind}_shuffled{told}") in figures:
+                liked = figures[f"{reader}_{kind}_liked{told}"].value
+                yield control, max(0.5, liked), 1
     if "simulated_shuffled" in figures:
         yield "simulated_shuffled", max(0.5, figures["simulated_without_text"].value), 1
     if "score_error_shuffled" in figures:
