@@ -46,12 +46,12 @@ def told(target: ScriptedTarget, measured: list[Evidence]) -> list[Given]:
     for e in measured:
         needed = e.decisive()
         said = [
-            f'{"Without" if part in needed else "Even without"} "{target.parts.title(part)}" it '
+            f'{"Without" if part in needed else "Also without"} "{target.parts.title(part)}" it '
             f"{'falls' if part in needed else 'stays'}."
             for part in e.parts
         ]
         colour = ("even", "odd")[int(e.outcome[1:]) % 2]
-        grade = f"It is {'very ' * max(0, min(9, round(e.score)))}good."
+        grade = f"It is {'very ' * max(0, min(9, round(2 * e.score - 32)))}good."
         text = " ".join([*said, f"All of it is {colour}.", grade])
         found.append(Given(Case(e.case_id, e.parts), e.outcome, (), text))
     return found
