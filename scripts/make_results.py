@@ -43,6 +43,7 @@ EXCHANGED = {
 }
 EXPLAINERS = {
     "grounded": "grounded in evidence",
+    "grounded_stated": "the same, as bare statements",
     "surrogate_behavior": "surrogate unasked, titles",
     "surrogate_intention": "surrogate unasked, vectors",
     "surrogate_hybrid": "surrogate unasked, both",
@@ -83,6 +84,29 @@ OF_CLAIMS = {
     "coverage": "coverage",
     "claims_left": "claims left",
 }
+OF_TEXTS = {
+    "simulated": "what falls, AUC",
+    "simulated_without_text": "the same without text",
+    "simulated_shuffled": "the same, another's text",
+    "chosen_same": "which of five",
+    "chosen_same_shuffled": "the same, another's text",
+    "chosen_unseen": "which of two",
+    "chosen_unseen_shuffled": "the same, another's text",
+    "score_error": "error about the score",
+    "score_error_shuffled": "the same, another's text",
+    "told_apart": "known for whose they are",
+    "numbers_ungrounded": "numbers ungrounded",
+    "foreign_titles": "foreign titles",
+}
+OF_WORDS = {
+    "empty": "empty",
+    "repeated": "repeated",
+    "words": "words",
+    "distinct_1": "distinct words",
+    "distinct_2": "distinct pairs",
+    "commonest_opening": "commonest opening",
+}
+"""Of all texts together, so without interval."""
 PAPER = {"games": "paper, Games", "movies": "paper, Movies", "steam": "paper, Steam"}
 KINDS = ("metrics", "fidelity", "seeds")
 NO_RECOMMENDERS = ("search-minilm", "table-mlp", "texts-mlp")
@@ -260,6 +284,9 @@ def page(results: Path) -> str:
             for explainer, less in fidelity.get("fidelity_differences", {}).items():
                 lines += [*less_table(explainer, less), ""]
             lines += [*explainer_table(tree, OF_CLAIMS, first="claims, share verified"), ""]
+            for columns, first in ((OF_TEXTS, "as texts"), (OF_WORDS, "words of texts")):
+                if any(own.keys() & columns.keys() for own in tree.values()):
+                    lines += [*explainer_table(tree, columns, first=first), ""]
         if own["seeds"]:
             lines += [*seeds_table(own["seeds"]), ""]
     lines += [(results / "paper.md").read_text(encoding="utf-8").rstrip(), ""]

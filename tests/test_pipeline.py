@@ -22,7 +22,9 @@ from innerview.alignment.mixture import MixtureSettings
 from innerview.alignment.records import FORMS, Record, read_records
 from innerview.cli._result import show_comparison, show_overview, show_stability
 from innerview.errors import BundleError, CaseError, RunError, SurrogateError
+from innerview.evaluation import texts
 from innerview.evaluation._tables import FLOORS, METHODS
+from innerview.evaluation.bootstrap import Figure
 from innerview.evaluation.channels import CHANGES
 from innerview.evaluation.results import read_metrics
 from innerview.explanation._ask import first_outcomes
@@ -516,6 +518,11 @@ def test_fidelity_is_refused_where_a_control_shows_skill(
     assert "plausible" not in tree, "the items have no attributes"
     assert tree["leave_one_out"]["deletion_skill"].value == pytest.approx(1.0)
     assert tree["grounded"]["verified_share"].value == 1.0
+    for name in ("grounded", "grounded_stated"):
+        figures = tree[name]
+        assert figures["numbers_ungrounded"].value == figures["foreign_titles"].value == 0
+        assert figures["simulated"].n == figures["empty"].n == 25
+    assert "necessity" not in tree["grounded_stated"], "it is a wording, and no other explainer"
     assert found["meta"]["n_cases"] == 25
     assert found["meta"]["cost"]["grounded"]["queries"] > 10
     assert found["meta"]["cost"]["lime"]["queries"] > 5
@@ -721,6 +728,9 @@ def test_a_surrogate_is_not_asked_again_for_its_reasons(
     assert found["meta"]["n_surrogate_cases"] == 9
     assert found["fidelity"]["surrogate_intention"]["verified_share"].value == 1.0
     assert found["fidelity"]["surrogate_behavior"]["verified_share"].value < 1.0
+    for name in (*(f"surrogate_{form}" for form in FORMS), "grounded", "grounded_stated"):
+        assert found["fidelity"][name]["words"].n == 9, "texts of all are of the same cases"
+    assert "words" not in found["fidelity"]["free_prose"]
     assert measure(whole, settings.out)["said"] == ["unchanged, kept"]
 
     again = settings.out.with_name("again")
@@ -892,3 +902,22 @@ def test_somebody_elses_explanations_are_measured_beside_ours(
             settings.out, lambda e: None, n_cases=25, shapley_budget=300,
             given={"one": files["one"]},
         )  # fmt: skip
+
+
+def test_readers_whose_control_knows_something_are_not_believed(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _start(settings)
+    said: list[Event] = []
+    for module in (_fidelity, texts):
+        monkeypatch.setattr(module, "can_read", lambda: False)
+    path = fidelity(settings.out, said.append, n_cases=8, shapley_budget=300)
+    assert any("readers: not run; scikit-learn is not installed" in event.text for event in said)
+    assert "simulated" not in read_metrics(path)["fidelity"]["grounded"]
+    planted = {"simulated_shuffled": Figure(0.9, 0.8, 1.0, 8)}
+    planted["simulated_without_text"] = Figure(0.5, 0.5, 0.5, 8)
+    monkeypatch.setattr(_fidelity, "text_measures", lambda *_, **__: planted)
+    with pytest.raises(RunError, match=r"believed: grounded: simulated_shuffled is 0\.90"):
+        fidelity(settings.out, said.append, n_cases=8, shapley_budget=300, seed=1)
+    told = read_metrics(path)
+    assert list(told) == ["meta"] and len(told["meta"]["failed_controls"]) == 2

@@ -6,7 +6,7 @@ import json
 import runpy
 from pathlib import Path
 
-from innerview.evaluation._tables import FIDELITY_METRICS, METHODS
+from innerview.evaluation._tables import FIDELITY_METRICS, METHODS, TEXT_METRICS
 from innerview.evaluation.answers import METRICS
 from innerview.evaluation.channels import CHANGES
 from innerview.evaluation.fidelity import MEASURES
@@ -55,8 +55,9 @@ def test_every_method_metric_and_exchange_has_its_place(tmp_path: Path) -> None:
 def test_explainers_have_a_table_of_skills_and_one_of_claims(tmp_path: Path) -> None:
     run = tmp_path / "games-als"
     run.mkdir()
-    skills, claims = SCRIPT["SKILLS"], SCRIPT["OF_CLAIMS"]
+    skills, claims, read = SCRIPT["SKILLS"], SCRIPT["OF_CLAIMS"], SCRIPT["OF_TEXTS"]
     tree = {name: dict.fromkeys([*skills, *claims], FIGURE) for name in SCRIPT["EXPLAINERS"]}
+    tree["grounded_stated"] = dict.fromkeys(read, FIGURE)
     meta = {
         "n_cases": 1600,
         "n_surrogate_cases": 0,
@@ -75,12 +76,15 @@ def test_explainers_have_a_table_of_skills_and_one_of_claims(tmp_path: Path) -> 
     assert made.count("0.500 [0.250, 0.750], p 0.125") == len(MEASURES)
     made = made.replace("0.750], p", "")
     counts = [line.count("0.500 [0.250, 0.750]") for line in made.splitlines()]
-    assert counts.count(len(skills)) == counts.count(len(claims)) == len(tree)
+    assert counts.count(len(skills)) == counts.count(len(claims)) == len(tree) - 1
+    assert "| as texts |" in made and counts.count(len(read)) == 1, "one has texts"
+    assert "| words of texts |" not in made
 
 
 def test_measures_and_explainers_are_those_of_the_package() -> None:
     assert [f"{measure}_skill" for measure in MEASURES] == list(SCRIPT["SKILLS"])
     assert set(SCRIPT["SKILLS"]) < set(FIDELITY_METRICS)
+    assert set(SCRIPT["OF_WORDS"]) < set(TEXT_METRICS)
 
 
 def test_seeds_are_shown_of_those_that_draw_at_random(tmp_path: Path) -> None:

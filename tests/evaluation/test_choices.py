@@ -57,6 +57,8 @@ def test_who_reads_what_counts_chooses_as_the_target_does(
     assert found["chosen_same"].value > 0.4, "some of the five are on the same side"
     assert found["chosen_unseen_masked"] == found["chosen_unseen"], "it names no part"
     assert found["chosen_unseen_shuffled"].value < 0.8
+    assert found["chosen_same_shuffled"].value > 0.3, "wrong ones are alike: all on the other side"
+    assert found["chosen_same_shuffled_beats"].value == pytest.approx(0.5, abs=0.15)
     assert chosen(told, target, WordReader(target)) == found
 
 
@@ -142,3 +144,17 @@ def test_what_a_language_model_likes_anyway_does_not_count(target: ScriptedTarge
     assert scores == pytest.approx([0.0, 2.0, 0.0])
     reader.model = Silent()
     assert reader([asked]) == [scores], "nothing is asked twice"
+
+
+def test_what_is_liked_in_general_is_told_from_what_a_text_says(cases: list[Case]) -> None:
+    n = 8 * N
+    weights = np.random.default_rng(2).normal(size=(n, n)).astype(np.float32)
+    weights[:, :8] += 4 * np.arange(8, 0, -1)
+    famous = ScriptedTarget(weights, small_catalogue(n))
+    found = chosen(given(famous, cases, lambda *_: "Good."), famous, WordReader(famous))
+    assert found["chosen_unseen_liked"].value > 0.7, "a few come first for everybody"
+    assert found["chosen_unseen"].value == pytest.approx(0.5)
+    rng = np.random.default_rng(3)
+    various = ScriptedTarget(rng.normal(size=(n, n)).astype(np.float32), small_catalogue(n))
+    found = chosen(given(various, cases, lambda *_: "Good."), various, WordReader(various))
+    assert found["chosen_unseen_liked"].value < 0.6

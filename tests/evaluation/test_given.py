@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from innerview.data.tables import Catalogue
 from innerview.errors import DataError
-from innerview.evaluation.given import given_figures, given_orders, read_given
+from innerview.evaluation.given import (
+    Given,
+    foreign_figures,
+    given_figures,
+    given_orders,
+    read_given,
+)
 from innerview.targets.protocol import Case
 from innerview.testing import ScriptedTarget, small_catalogue
 
@@ -98,3 +105,49 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, target: ScriptedTar
     (tmp_path / "mine.jsonl").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="save it as UTF-8"):
         read_given(tmp_path / "mine.jsonl", target, CASES)
+
+
+TITLES = (
+    "Alien", "The Kid", "Science Fiction", "Toy Story", "Toy Story 2", "Up", "Heat",
+    *(f"Film {at}" for at in range(20)),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def films() -> ScriptedTarget:
+    """Who is explained "Film 0" has "Toy Story" and "Heat"; "Film 1" to "Film 9" come next."""
+    n = len(TITLES)
+    ids = tuple(f"i{at}" for at in range(n))
+    genres = {"genre": tuple(("Science Fiction",) for _ in range(n))}
+    weights = np.tile(np.where(np.arange(n) < 7, -90.0, -np.arange(n)), (n, 1)).astype(np.float32)
+    return ScriptedTarget(weights, Catalogue(ids, TITLES, genres, noun="film"))
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        ("It is like The Kid.", True),
+        ('It is like "Alien".', True),
+        ("It is like “Up”; so is Toy Story 2.", True),
+        ("An Alien is in it.", False),
+        ("It is Science Fiction.", False),
+        ('It is like "Science Fiction".', True),
+        ("Film 0 comes first, for Toy Story and Heat, ahead of Film 1 and Film 9.", False),
+        ("Film 0 comes first, ahead of Film 12.", True),
+        ("It is Toy Story, with The Kids.", False),
+        ("Nothing of a title.", False),
+    ],
+)
+def test_titles_that_have_nothing_to_do_with_the_case_are_foreign(
+    text: str, foreign: bool, films: ScriptedTarget
+) -> None:
+    said = Given(Case("c", ("i3", "i6")), "i7", (), text)
+    assert foreign_figures([said], films)["foreign_titles"].value == foreign
+
+
+def test_who_says_nothing_names_nothing_foreign(films: ScriptedTarget) -> None:
+    silent = Given(Case("c", ("i3", "i6")), "i7", ("i3",), " ")
+    before = films.queries.used
+    assert foreign_figures([silent], films) == {} and films.queries.used == before
+    loud = Given(Case("d", ("i3", "i6")), "i7", (), "It is like The Kid.")
+    assert foreign_figures([silent, loud], films)["foreign_titles"].value == 1.0

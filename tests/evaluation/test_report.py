@@ -29,6 +29,7 @@ from innerview.evaluation._tables import (
     methods_shown,
     reader_table,
     stability_table,
+    text_table,
 )
 from innerview.evaluation.agreement import CaseAgreement
 from innerview.evaluation.bootstrap import Figure
@@ -163,13 +164,19 @@ def test_further_measures_readers_and_stability_have_tables_of_their_own() -> No
                 "necessity_skill": said,
                 **dict.fromkeys(["score_error", "score_error_constant", "score_error_mean"], said),
                 **dict.fromkeys(["simulated_constant", "simulated_without_text"], said),
+                "empty": said,
+                "distinct_2": said,
+                "foreign_titles": said,
             },
         },
         "stability": {"titles": {"grounded": {"first_same": said, "claims_recur": said}}},
     }
     headings, rows = further_table(metrics)
     assert headings == ["vector of three parts", "POS@1"]
-    assert [bool(cell) for row in rows for cell in row.cells] == [True, True, False, False]
+    assert [row.label for row in rows] == ["grounded"], "who was not measured has no row"
+    headings, rows = text_table(metrics)
+    assert headings == ["foreign titles", "empty", "distinct pairs"]
+    assert [row.label for row in rows] == ["mine"]
     headings, rows = reader_table(metrics)
     assert headings == ["mine"]
     assert [row.label for row in rows] == [
@@ -182,7 +189,7 @@ def test_further_measures_readers_and_stability_have_tables_of_their_own() -> No
     headings, rows = stability_table(metrics)
     assert [row.label for row in rows] == ["titles reworded: grounded"]
     shown = page(metrics=metrics)
-    for section in ("further", "readers", "stability"):
+    for section in ("further", "texts", "readers", "stability"):
         assert f'id="{section}"' in shown and f'href="#{section}"' in shown
         assert f'id="{section}"' not in page()
         assert f"{section}.csv" in shown

@@ -20,6 +20,7 @@ __all__ = [
     "FLOORS",
     "FORM_NAMES",
     "METHODS",
+    "TEXT_METRICS",
     "Cell",
     "Row",
     "alignment_table",
@@ -37,6 +38,7 @@ __all__ = [
     "sheet_of",
     "spaced",
     "stability_table",
+    "text_table",
 ]
 
 METHODS: Mapping[str, str] = {
@@ -117,6 +119,7 @@ _TOLD_LESS: Mapping[str, str] = {
     "_masked": ", titles masked",
     "_shuffled": ", another case's text",
     "_constant": ", one text for all",
+    "_liked": ", told what is liked elsewhere",
     "_decision": ", told the decision alone",
     "_mean": ", told nothing",
 }
@@ -160,9 +163,22 @@ FIDELITY_METRICS: Mapping[str, str] = {
     "insertion_skill": "insertion",
     "verified_share": "verified",
     "coverage": "coverage",
-    "ungrounded": "ungrounded",
-    "numbers_ungrounded": "numbers ungrounded",
 }
+
+TEXT_METRICS: Mapping[str, str] = {
+    "ungrounded": "ungrounded",
+    "foreign_titles": "foreign titles",
+    "numbers_stated": "with numbers",
+    "numbers_ungrounded": "numbers ungrounded",
+    "unexplained": "unexplained",
+    "empty": "empty",
+    "repeated": "repeated",
+    "words": "words",
+    "distinct_1": "distinct words",
+    "distinct_2": "distinct pairs",
+    "commonest_opening": "commonest opening",
+}
+"""Of explanations as texts."""
 
 
 CURVES: Mapping[str, str] = {
@@ -291,9 +307,14 @@ def _by_explainer(
     rows = [
         Row(spaced(method), method, tuple(_cell(branch.get(name)) for name in names))
         for method, branch in branches.items()
-        if names
+        if any(name in branch for name in names)
     ]
     return [says[name] for name in names], rows
+
+
+def text_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+    """The same of what is measured of texts; no rows where nobody has any."""
+    return _by_explainer(metrics, TEXT_METRICS)
 
 
 def reader_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[Row]]:

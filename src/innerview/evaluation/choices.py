@@ -14,6 +14,7 @@ Axes: N questions, k candidates.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -84,7 +85,14 @@ def chosen(
     ``chosen_same_masked``, ``chosen_unseen_masked``
         of one from whom the titles of parts are kept: what the wording alone tells;
     ``chosen_same_shuffled``, ``chosen_unseen_shuffled``
-        controls: of one who reads another case's explanation.
+        controls: of one who reads another case's explanation;
+    ``chosen_same_liked``, ``chosen_unseen_liked``
+        of one who reads nothing, and takes the candidate that is right for most of the others: how
+        far the controls can get by what is liked in general;
+    ``chosen_same_shuffled_beats``, ``chosen_same_liked_beats``
+        of these, how many of the four wrong candidates come behind the right one; by chance .5. Who
+        knows nothing may be right more often than once in five, as wrong ones are all far from the
+        right one and may be near each other; but not in more than half of such pairs.
 
     Nothing where fewer than ``FEWEST_CASES`` have texts, or can be asked about.
 
@@ -107,16 +115,43 @@ def chosen(
         asked = [cases[choice.at] for choice in choices]
         if len(set(asked)) < FEWEST_CASES:
             continue
+        told: dict[str, list[list[float]]] = {}
         for control, texts in _texts(given, others, target, outcome=kind == "same").items():
             questions = [
                 Question(case, texts[c.at], tuple(sorted(c.candidates)), c.candidates[0])
                 for case, c in zip(asked, choices, strict=True)
             ]
-            told = zip(questions, read(questions), strict=True)
-            figures[f"{name}_{kind}{control}"] = bootstrap_mean(
-                [_share_right(*one) for one in told], asked, seed=seed
-            )
+            told[control] = read(questions)
+        liked = _right_for(given, ranked, target, outcome=kind == "same")
+        told["_liked"] = _by_liking(questions, liked, cases)
+        for control, scores in told.items():
+            right = [_share_right(*one) for one in zip(questions, scores, strict=True)]
+            figures[f"{name}_{kind}{control}"] = bootstrap_mean(right, asked, seed=seed)
+            if kind == "same" and control in ("_shuffled", "_liked"):
+                beaten = [_share_beaten(*one) for one in zip(questions, scores, strict=True)]
+                figures[f"{name}_same{control}_beats"] = bootstrap_mean(beaten, asked, seed=seed)
     return figures
+
+
+def _right_for(
+    given: Sequence[Given], ranked: npt.NDArray[np.int64], target: Target, *, outcome: bool
+) -> list[set[str]]:
+    """What is right for each explanation: what it explains, or all that the target puts first."""
+    if outcome:
+        return [{one.outcome} for one in given]
+    ids = target.outcomes.ids
+    return [{ids[row] for row in np.argsort(ranks)[:_CHOICE]} for ranks in ranked]
+
+
+def _by_liking(
+    questions: Sequence[Question], right_for: Sequence[set[str]], cases: Sequence[str]
+) -> list[list[float]]:
+    """For how many other cases each candidate is right."""
+    total = Counter(outcome for own in right_for for outcome in own)
+    own: dict[str, Counter[str]] = defaultdict(Counter)
+    for case, right in zip(cases, right_for, strict=True):
+        own[case].update(right)
+    return [[float(total[c] - own[q.case_id][c]) for c in q.candidates] for q in questions]
 
 
 def _texts(
@@ -136,6 +171,13 @@ def _share_right(question: Question, scores: Sequence[float]) -> float:
     """1 for the right choice, 0 for a wrong one; equals share."""
     best = [c for c, s in zip(question.candidates, scores, strict=True) if s == max(scores)]
     return (question.right in best) / len(best)
+
+
+def _share_beaten(question: Question, scores: Sequence[float]) -> float:
+    """Of the wrong candidates, how many are below the right one; equals count half."""
+    right = scores[question.candidates.index(question.right)]
+    lower = sum((s < right) + (s == right) / 2 for s in scores) - 1 / 2
+    return lower / (len(scores) - 1)
 
 
 def _ranked(given: Sequence[Given], target: Target) -> npt.NDArray[np.int64]:

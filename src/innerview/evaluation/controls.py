@@ -10,7 +10,7 @@ import numpy as np
 from innerview.targets.derived import DerivedTarget
 from innerview.targets.protocol import Case, FloatArray, Target
 
-__all__ = ["PermutedTarget", "of_other_cases", "shuffled_orders"]
+__all__ = ["PermutedTarget", "counterparts", "of_other_cases", "shuffled_orders"]
 
 
 class PermutedTarget(DerivedTarget):
@@ -104,6 +104,12 @@ def of_other_cases(cases: Sequence[str], *, seed: int = 0) -> list[int]:
     following = dict(zip(order, [*order[1:], order[0]], strict=True))
     first = {case: at for at, case in reversed(list(enumerate(cases)))}
     return [first[following[case]] for case in cases]
+
+
+def counterparts(theirs: Case, mine: Case, *, seed: int = 0) -> dict[str, str]:
+    """For parts of one case parts of another, each for one at most, by chance."""
+    one, other = (_arbitrarily(case.parts, f"{seed}\x1f{case.case_id}") for case in (theirs, mine))
+    return dict(zip(one, other, strict=False))
 
 
 def _handed_over(

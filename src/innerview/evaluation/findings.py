@@ -23,6 +23,7 @@ from innerview.evaluation._tables import (
     reader_table,
     sheet_of,
     stability_table,
+    text_table,
 )
 from innerview.evaluation.agreement import AGREEMENT_TASKS, CaseAgreement
 from innerview.evaluation.sheets import Sheet
@@ -93,6 +94,7 @@ def report_sheets(findings: Findings) -> list[Sheet]:
             "curves", "what is left without, or with only so many parts", *curve_table(metrics)
         ),
         sheet_of("further", "explanations by", *further_table(metrics)),
+        sheet_of("texts", "texts by", *text_table(metrics)),
         sheet_of("readers", "measure", *reader_table(metrics)),
         sheet_of("stability", "changed", *stability_table(metrics)),
         sheet_of("judges", "rated by", *judge_table(findings.judges)),

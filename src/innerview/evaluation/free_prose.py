@@ -8,7 +8,7 @@ their titles.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -17,9 +17,17 @@ from innerview.data.tables import Catalogue
 from innerview.evaluation.orders import named_first
 from innerview.targets.protocol import Case, Target
 
-__all__ = ["Answering", "free_prose_orders", "mentions", "named_parts", "solved"]
+__all__ = [
+    "Answering",
+    "foreign_titles",
+    "free_prose_orders",
+    "mentions",
+    "named_parts",
+    "solved",
+]
 
-_TOKENS, _LEAST_LETTERS = 96, 4
+_TOKENS, _LEAST_LETTERS, _LEAST_WORDS = 96, 4, 2
+_QUOTES = (('"', '"'), ("“", "”"))
 
 
 class Answering(Protocol):
@@ -75,7 +83,8 @@ def mentions(text: str, case: Case, target: Target) -> list[tuple[int, int, str 
     Story 2"); titles of fewer than four letters count in quotes only.
     """
     own = {target.parts.title(part): part for part in reversed(case.parts)}
-    titles = (title for one in (target.parts, target.outcomes) for title in one.titles)
+    known = {id(one): one for one in (target.parts, target.outcomes)}.values()  # often the same
+    titles = (title for one in known for title in one.titles)
     there = {title for title in titles if title in text} if text else set()
     found: list[tuple[int, int, str | None]] = []
     for title in sorted(there, key=lambda title: (-len(title), title)):
@@ -87,3 +96,38 @@ def mentions(text: str, case: Case, target: Target) -> list[tuple[int, int, str 
             blank = " " * len(match.group())
             text = text[: match.start()] + blank + text[match.end() :]
     return sorted(found, key=lambda spot: spot[:2])
+
+
+def foreign_titles(
+    text: str, case: Case, target: Target, *, outcomes: Collection[str]
+) -> list[str]:
+    """Titles in a text, in its order, that are neither of parts of the case nor of some outcomes.
+
+    What may be a word before it is a title does not count: titles of one word, and those that are a
+    value of an attribute too ("Science Fiction"), count in quotes only.
+
+    Args:
+        text: any.
+        case: whose parts may be named.
+        target: whose catalogues name things.
+        outcomes: ids of those that may be named.
+    """
+    own = {*map(target.parts.title, case.parts), *map(target.outcomes.title, outcomes)}
+    found = []
+    for start, end, _ in mentions(text, case, target):
+        title = text[start:end]
+        quoted = (text[:start][-1:], text[end:][:1]) in _QUOTES
+        if title not in own and (quoted or _is_surely_a_title(title, target)):
+            found.append(title)
+    return found
+
+
+def _is_surely_a_title(title: str, target: Target) -> bool:
+    if len(re.findall(r"\w+", title)) < _LEAST_WORDS:
+        return False
+    return not any(
+        title in values
+        for one in (target.parts, target.outcomes)
+        for rows in one.groupings.values()
+        for values in rows
+    )

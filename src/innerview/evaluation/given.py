@@ -17,13 +17,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from innerview.errors import DataError
 from innerview.evaluation.bootstrap import Figure, bootstrap_mean
-from innerview.evaluation.free_prose import named_parts
+from innerview.evaluation.free_prose import foreign_titles, named_parts
 from innerview.evaluation.orders import Order, named_first
 from innerview.evaluation.prose import text_figures
 from innerview.explanation._ask import first_outcomes
-from innerview.targets.protocol import Case, Target
+from innerview.targets.protocol import Case, Target, top_outcomes
 
-__all__ = ["Given", "given_figures", "given_orders", "read_given"]
+__all__ = ["Given", "foreign_figures", "given_figures", "given_orders", "read_given"]
+
+_COMPARED = 10
+"""An outcome's rank up to which a text may compare what it explains with it."""
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +156,34 @@ def given_figures(given: Sequence[Given], *, seed: int = 0) -> dict[str, Figure]
     }
     texts = [one.text for one in given]
     return figures | (text_figures(texts, cases, seed=seed) if any(texts) else {})
+
+
+def foreign_figures(given: Sequence[Given], target: Target, *, seed: int = 0) -> dict[str, Figure]:
+    """``foreign_titles``: the share of texts that name something of the catalogues which has
+    nothing to do with the case.
+
+    What may be named: the case's parts, what is explained, and the outcomes that the target has
+    among the case's first ten, as whoever explains may say what came close. So it is foreign, too,
+    if a text names an outcome from farther down to say that it was not chosen, or a part to say
+    what it would change. Only what is surely a title counts: one of two words or more that is no
+    value of an attribute, or any in double quotes. A title that the catalogues do not have is not
+    seen.
+
+    Nothing where no explanation has a text.
+
+    Args:
+        given: explanations; those without text are left out.
+        target: scores each whole case once.
+        seed: of the interval.
+    """
+    told = [one for one in given if one.text.strip()]
+    if not told:
+        return {}
+    flags = []
+    for start in range(0, len(told), _AT_ONCE):
+        chunk = told[start : start + _AT_ONCE]
+        for one, scores in zip(chunk, target.score([o.case for o in chunk]), strict=True):
+            near = top_outcomes(target, one.case, scores, _COMPARED)
+            named = foreign_titles(one.text, one.case, target, outcomes={one.outcome, *near})
+            flags.append(float(bool(named)))
+    return {"foreign_titles": bootstrap_mean(flags, [o.case.case_id for o in told], seed=seed)}

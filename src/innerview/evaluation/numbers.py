@@ -23,9 +23,9 @@ from innerview.explanation.evidence import (
 )
 from innerview.explanation.grounded import claims_from
 from innerview.explanation.verify import verify_many
-from innerview.targets.protocol import Target
+from innerview.targets.protocol import Case, Target
 
-__all__ = ["number_figures"]
+__all__ = ["Truths", "number_figures"]
 
 _ALL_GROUPS = Thresholds(max_groups=999)
 """Whatever value of an attribute a text is about, it was tried."""
@@ -51,7 +51,9 @@ _NAMED_PLACE = re.compile(
 )
 
 
-def number_figures(given: Sequence[Given], target: Target, *, seed: int = 0) -> dict[str, Figure]:
+def number_figures(
+    given: Sequence[Given], target: Target, *, known: Truths | None = None, seed: int = 0
+) -> dict[str, Figure]:
     """How far the numbers in texts are those of the target.
 
     ``numbers_stated``
@@ -85,15 +87,21 @@ def number_figures(given: Sequence[Given], target: Target, *, seed: int = 0) -> 
     Args:
         given: explanations; those without text are left out.
         target: it is asked about cases whose texts state numbers that count.
+        known: what was found out before about cases and outcomes; what is found out now is added.
         seed: of the intervals.
     """
     told = [one for one in given if one.text.strip()]
     if not told or not target.capabilities.deterministic:
         return {}
     said = [list(_numbers(_masked(one, target))) for one in told]
-    asked = [one for one, own in zip(told, said, strict=True) if own]
-    truths = iter(_truths(asked, target))
-    wrong = [bool(own) and not next(truths).bears_out(own) for own in said]
+    known = {} if known is None else known
+    asked = {(g.case, g.outcome): g for g, own in zip(told, said, strict=True) if own}
+    new = [one for pair, one in asked.items() if pair not in known]
+    known |= zip(((one.case, one.outcome) for one in new), _truths(new, target), strict=True)
+    wrong = [
+        bool(own) and not known[g.case, g.outcome].bears_out(own)
+        for g, own in zip(told, said, strict=True)
+    ]
     cases = [one.case.case_id for one in told]
     shares = {"numbers_stated": [bool(own) for own in said], "numbers_ungrounded": wrong}
     return {
@@ -211,6 +219,10 @@ class _Truth:
             return any(abs(abs(one) - said.value) <= near for one in (*known, *self.scores))
         signed = -said.value if said.sign == "-" else said.value
         return any(abs(one - signed) <= near for one in known)
+
+
+Truths = dict[tuple[Case, str], _Truth]
+"""By a case and an outcome, what bears numbers about them out."""
 
 
 def _truths(given: Sequence[Given], target: Target) -> list[_Truth]:

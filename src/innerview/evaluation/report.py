@@ -33,6 +33,7 @@ from innerview.evaluation._tables import (
     methods_shown,
     reader_table,
     stability_table,
+    text_table,
 )
 from innerview.evaluation.agreement import AGREEMENT_TASKS, CaseAgreement
 from innerview.evaluation.findings import RIVALS, Findings, report_sheets
@@ -136,6 +137,7 @@ def render_report(findings: Findings, *, max_cards: int = _MAX_CARDS) -> str:
         fidelity_differences=fidelity_difference_table(metrics),
         fidelity_charts=fidelity_charts(metrics),
         further=further_table(metrics),
+        texts=text_table(metrics),
         readers=reader_table(metrics),
         stability=stability_table(metrics),
         judges=judge_table(findings.judges),

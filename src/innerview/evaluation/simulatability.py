@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from innerview.evaluation.bootstrap import Figure, bootstrap_auc
-from innerview.evaluation.controls import of_other_cases
+from innerview.evaluation.controls import counterparts, of_other_cases
 from innerview.evaluation.free_prose import mentions
 from innerview.evaluation.given import Given
 from innerview.explanation.evidence import Evidence
-from innerview.targets.protocol import Target
+from innerview.targets.protocol import Case, Target
 
 __all__ = ["FEWEST_CASES", "folds_of", "masked", "simulated_changes"]
 
@@ -68,9 +68,10 @@ def simulated_changes(
     ``simulated_without_text``
         of one that is told only how many parts there are;
     ``simulated_constant``, ``simulated_shuffled``, ``simulated_masked``
-        controls: of readers of one text for all cases, titles masked, of another case's
-        explanations, and of texts in which it is not told which titles are whose. They should know
-        no more than without text, or than what a text says of its case as a whole.
+        controls: of readers of one text for all cases, titles masked; of another case's
+        explanations, in which that case's parts stand for parts of this one, by chance; and of
+        texts in which it is not told which titles are whose. They should know no more than without
+        text, or than what a text says of its case as a whole.
 
     Nothing where there are fewer than ``FEWEST_CASES``, or all questions have one answer.
 
@@ -95,7 +96,10 @@ def simulated_changes(
         return {}
     spots = [mentions(one.text, one.case, target) for one in given]
     others = [given[at] for at in of_other_cases(cases, seed=seed)]
-    elsewhere = [mentions(o.text, one.case, target) for one, o in zip(given, others, strict=True)]
+    elsewhere = [
+        _handed_over(mentions(o.text, o.case, target), o.case, one.case, seed)
+        for one, o in zip(given, others, strict=True)
+    ]
     same = masked(given[0].text, [(start, end, _OTHER) for start, end, _ in spots[0]])
     own = list(zip(given, [one.text for one in given], spots, strict=True))
     texts = {
@@ -114,6 +118,13 @@ def simulated_changes(
         foreseen = _foreseen([r for own in read for r in own], falls, folds)
         found[name] = bootstrap_auc(foreseen.tolist(), falls, owners, seed=seed)
     return found
+
+
+def _handed_over(spots: Sequence[Spot], theirs: Case, mine: Case, seed: int) -> list[Spot]:
+    """Spots of one case's parts as those of another's."""
+    # By title, what both cases hold would keep its place, and what is said of it may be true.
+    stands_for = counterparts(theirs, mine, seed=seed)
+    return [(start, end, stands_for.get(part or "")) for start, end, part in spots]
 
 
 def _readings(

@@ -27,6 +27,7 @@ __all__ = [
     "receipt",
     "render",
     "render_claim",
+    "render_stated",
     "statement",
     "wordings",
 ]
@@ -117,6 +118,35 @@ def render(
             )
         )
     return " ".join([*sentences, *_silences(chosen, style, noun)])
+
+
+def render_stated(
+    claims: Sequence[CheckedClaim],
+    *,
+    outcome: str,
+    rank: int,
+    titles: Mapping[str, str],
+    noun: str = RECOMMENDER.outcome,
+    variant: int = 0,
+) -> str:
+    """Prose of claims as they are claimed, whatever became of them: those that ``render`` would
+    choose if all were verified, as bare statements without anything measured.
+
+    Args:
+        claims: verdicts do not count.
+        outcome: id of the outcome.
+        rank: its rank in the whole case.
+        titles: of the outcome and of every part a claim names.
+        noun: what one part is called.
+        variant: which opening.
+
+    Raises:
+        KeyError: a title is missing.
+    """
+    ways = _openings(_SHORT, "train", outcome=outcome, rank=rank, titles=titles)
+    chosen = choose([CheckedClaim(one.claim, "verified", {}) for one in claims])
+    said = [statement(one.claim, titles, noun=noun) for one in chosen]
+    return " ".join([ways[_mix(variant, "outcome") % len(ways)], *said])
 
 
 def _openings(

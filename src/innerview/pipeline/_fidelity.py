@@ -14,11 +14,12 @@ from innerview.alignment.cases import read_cases
 from innerview.alignment.prose import checked_claims
 from innerview.errors import MissingExtraError, RunError
 from innerview.evaluation import orders
-from innerview.evaluation.choices import LanguageReader, WordReader, chosen
+from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.choices import LanguageReader, chosen
 from innerview.evaluation.claims import claim_figures
 from innerview.evaluation.controls import PermutedTarget, shuffled_orders
 from innerview.evaluation.conventional import masked_scores
-from innerview.evaluation.discriminators import foretold_scores, told_apart
+from innerview.evaluation.discriminators import told_apart
 from innerview.evaluation.fidelity import (
     Effects,
     curves,
@@ -27,10 +28,11 @@ from innerview.evaluation.fidelity import (
     failed_controls,
     skills,
 )
-from innerview.evaluation.given import Given, given_figures, given_orders
-from innerview.evaluation.numbers import number_figures
+from innerview.evaluation.given import Given, given_orders
+from innerview.evaluation.numbers import Truths
+from innerview.evaluation.own_texts import AS_STATED, own_texts
 from innerview.evaluation.results import MetricTree, write_metrics
-from innerview.evaluation.simulatability import simulated_changes
+from innerview.evaluation.texts import can_read, failed_readers, text_measures
 from innerview.explanation._ask import first_outcomes
 from innerview.explanation.claims import CheckedClaim
 from innerview.explanation.evidence import Evidence, Thresholds, measure_many
@@ -58,13 +60,16 @@ _DRAWS = 8
 may have."""
 _LEARNED_FROM = 50, 500
 """Cases from which a mask is learned, at least and at most."""
-_VERSION = 3
+_VERSION = 4
 """Of what is measured."""
 _SAID = 1
 """Of what language models are asked, whose answers are kept."""
 _READ = 100
 """Texts that a language model reads, the first ones: it takes long."""
+_TEXTS = 200
+"""Of our own that are measured, the first ones, where no surrogate was asked about fewer."""
 _SINGLES = Thresholds(max_set=1, max_groups=0)
+_FOR_READERS = "scikit-learn", "evaluation"
 
 
 class _FooledError(RunError):
@@ -73,6 +78,12 @@ class _FooledError(RunError):
     def __init__(self, told: str, controls: Sequence[str] = ()) -> None:
         super().__init__(told)
         self.controls = list(controls)
+
+
+def _refuse(wrong: Sequence[str]) -> None:
+    """Give no figure, if anything speaks against all of them."""
+    if wrong:
+        raise _FooledError(f"no figure can be believed: {'; '.join(wrong)}", wrong)
 
 
 @contextmanager
@@ -152,6 +163,7 @@ def fidelity(
         own_pairs = [(case, outcome) for case, outcome in pairs if case.case_id in heldout]
         own_pairs = own_pairs[:n_surrogate]
         surrogate = readable_surrogate(run / "surrogate", target, say) if own_pairs else None
+        claims = {"grounded": found.claims["grounded"][:_TEXTS]}
         kept = Kept(run / "report" / ".kept" / "fidelity.jsonl", digest(whose))
         if surrogate is not None:
             reasons = OwnReasons(target, own_pairs, kept, say)
@@ -161,12 +173,15 @@ def fidelity(
             figures, differences = _beside_the_target(reasons, found, seed=seed)
             tree |= figures
             less |= differences
+            claims = reasons.found.claims
+        for name, own in _of_own_texts(target, pairs, claims, found, say, seed=seed).items():
+            tree[name] = {**tree.get(name, {}), **own}
         for name, explanations in others.items():
             read = None if reader is None else KeptReader(reader, target, kept, say, seed=seed)
             tree[name] = _of_a_file(target, name, explanations, say, reader=read, seed=seed)
-        if find_spec("sklearn") is not None:
-            for name, apart in told_apart(others, target, seed=seed).items():
-                tree[name] = {**tree[name], **apart}
+        for name, apart in _told_apart(others, target, seed=seed).items():
+            tree[name] = {**tree[name], **apart}
+        _refuse(failed_readers(tree))
     meta = {
         "target": target.fingerprint,
         "seed": seed,
@@ -200,6 +215,7 @@ def _of_the_target(
             say(Event("fidelity", f"{start} of {len(pairs)} cases measured", start / len(pairs)))
             grounded += checked_claims(target, pairs[start : start + _AT_ONCE])
     found.claims["grounded"] = [claims for _, claims in grounded]
+    found.evidence = [evidence for evidence, _ in grounded]
     found.orders["grounded"] = [[orders.by_explanation(evidence) for evidence, _ in grounded]]
     found.orders["leave_one_out"] = [[orders.by_leaving_out(evidence) for evidence, _ in grounded]]
     by_value = []
@@ -286,7 +302,7 @@ def _of_conventional_surrogates(
 ) -> None:
     """Models that are fitted to the target's scores of random subsets; they share those."""
     if find_spec("sklearn") is None:
-        missing = MissingExtraError("scikit-learn", "evaluation")
+        missing = MissingExtraError(*_FOR_READERS)
         say(Event("fidelity", f"lime and boosted trees: not run; {missing}"))
         return
     from innerview.evaluation.conventional import by_boosted_trees, by_lime
@@ -305,6 +321,42 @@ def _of_conventional_surrogates(
         found.cost[name] = {
             unit: round(value + scored[unit], 2) for unit, value in found.cost[name].items()
         }
+
+
+def _of_own_texts(
+    target: Target,
+    pairs: Sequence[tuple[Case, str]],
+    claims: Mapping[str, Sequence[Sequence[CheckedClaim]]],
+    found: Found,
+    say: Say,
+    *,
+    seed: int,
+) -> dict[str, MetricTree]:
+    """Figures of what we say, as text, all about the same cases: the first ones, as many as there
+    are claims."""
+    n = len(claims["grounded"])
+    plausible = found.orders["plausible"][0][:n] if "plausible" in found.orders else None
+    texts = own_texts(target, pairs[:n], claims, plausible=plausible)
+    if not can_read():
+        say(Event("fidelity", f"readers: not run; {MissingExtraError(*_FOR_READERS)}"))
+    known: Truths = {}
+    figures: dict[str, MetricTree] = {}
+    for at, (name, given) in enumerate(texts.items()):
+        say(Event("fidelity", f"{name.replace('_', ' ')}: {n} texts measured", at / len(texts)))
+        measured = text_measures(given, found.evidence[:n], target, known=known, seed=seed)
+        figures[name] = {**measured}
+    # Others are in words of their own, and known by them without fail.
+    alike = {name: texts[name] for name in texts if name in {AS_STATED, *claims} - {"grounded"}}
+    for name, apart in _told_apart(alike, target, seed=seed).items():
+        figures[name] = {**figures[name], **apart}
+    return figures
+
+
+def _told_apart(
+    explainers: Mapping[str, Sequence[Given]], target: Target, *, seed: int
+) -> dict[str, dict[str, Figure]]:
+    """See ``told_apart``; nothing where there is no scikit-learn."""
+    return told_apart(explainers, target, seed=seed) if can_read() else {}
 
 
 def _of_a_file(
@@ -337,12 +389,7 @@ def _of_a_file(
     }
     effects = _effects(target, pairs, own, say)
     figures = {**_figures(effects, pairs, own, seed=seed)[name]}
-    figures |= given_figures(given, seed=seed)
-    figures |= number_figures(given, target, seed=seed)
-    if find_spec("sklearn") is not None:
-        figures |= simulated_changes(given, evidence, target, seed=seed)
-        figures |= foretold_scores(given, evidence, target, seed=seed)
-        figures |= chosen(given, target, WordReader(target, seed=seed), seed=seed)
+    figures = {**figures, **text_measures(given, evidence, target, seed=seed)}
     if reader is not None:
         read = LanguageReader(reader, target)
         figures |= chosen(given[:_READ], target, read, name="language", seed=seed)
@@ -404,8 +451,7 @@ def _figures(
     """
     names = [case.case_id for case, _ in pairs]
     figures = skills(effects, names, floor="random", ceiling="leave_one_out", seed=seed)
-    if wrong := failed_controls(figures):
-        raise _FooledError(f"no figure can be believed: {'; '.join(wrong)}", wrong)
+    _refuse(failed_controls(figures))
     truth = found.claims.get("grounded", [])
     claims = {
         name: claim_figures(own, truth, names, seed=seed) for name, own in found.claims.items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from innerview.evaluation.orders import Order
 from innerview.explanation.claims import CheckedClaim
+from innerview.explanation.evidence import Evidence
 from innerview.targets import Target
 
 __all__ = ["Found", "Timed"]
@@ -14,11 +15,13 @@ __all__ = ["Found", "Timed"]
 
 @dataclass
 class Found:
-    """What is known of each case by now: by explainer draws of orders, and claims."""
+    """What is known of each case by now: by explainer draws of orders, and claims; and the target's
+    evidence."""
 
     orders: dict[str, list[list[Order]]] = field(default_factory=dict)
     claims: dict[str, list[list[CheckedClaim]]] = field(default_factory=dict)
     cost: dict[str, dict[str, float]] = field(default_factory=dict)
+    evidence: list[Evidence] = field(default_factory=list)
 
 
 class Timed:
