@@ -18,6 +18,7 @@ from innerview.evaluation.bootstrap import (
     bootstrap_auc,
     bootstrap_calibration,
     bootstrap_mean,
+    widened,
 )
 from innerview.evaluation.metrics import auc
 from innerview.evaluation.results import read_metrics, write_metrics
@@ -172,3 +173,11 @@ def test_a_figure_with_a_probability_survives_its_file(tmp_path: Path) -> None:
     figure = Figure(0.5, 0.4, 0.6, 12, 0.03)
     write_metrics(tmp_path / "m.json", {"differences": {"one": {"hr5": figure}}})
     assert read_metrics(tmp_path / "m.json")["differences"]["one"]["hr5"] == figure
+
+
+def test_of_several_figures_each_is_held_to_wider_bounds() -> None:
+    figure = Figure(0.2, 0.1, 0.4, 50)
+    assert widened(figure, 1) == pytest.approx((0.1, 0.4))
+    low, high = widened(figure, 10)
+    assert low == pytest.approx(0.2 - 0.1 * 2.807 / 1.960, abs=1e-3)
+    assert high == pytest.approx(0.2 + 0.2 * 2.807 / 1.960, abs=1e-3)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from innerview.evaluation.bootstrap import Figure
+from innerview.evaluation.bootstrap import Figure, widened
 from innerview.evaluation.choices import WordReader, chosen
 from innerview.evaluation.discriminators import foretold_scores
 from innerview.evaluation.fidelity import CONTROL_LIMIT
@@ -54,7 +54,7 @@ def text_measures(
 
 def failed_readers(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What speaks against believing any reader: controls, told another case's text, that are surely
-    better than whoever is told nothing, by more than ``CONTROL_LIMIT``.
+    better than whoever is told nothing, by more than ``CONTROL_LIMIT``, for how many are looked at.
 
     Whoever is told nothing: of two candidates has one in two right, or as many as are right by what
     is liked in general; foresees what falls from the number of parts; takes every score for the
@@ -63,15 +63,19 @@ def failed_readers(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     Args:
         figures: by explainer; those that no reader has read do not matter.
     """
-    return [
-        f"{name}: {control} is {one.value:.2f} [{one.low:.2f}, {one.high:.2f}], without text "
-        f"{level:.2f}"
+    asked = [
+        (f"{name}: {control}", own[control], level, sign)
         for name, own in figures.items()
         for control, level, sign in _levels(own)
-        for one in (own[control],)
-        # The worse end of the interval; of errors that is the upper one.
-        if min(sign * one.low, sign * one.high) > sign * level + CONTROL_LIMIT
     ]
+    found = []
+    for told, one, level, sign in asked:
+        low, high = widened(one, len(asked))
+        # The worse end of the interval; of errors that is the upper one.
+        if min(sign * low, sign * high) > sign * level + CONTROL_LIMIT:
+            within = f"{one.value:.2f} [{low:.2f}, {high:.2f}]"
+            found.append(f"{told} is {within}, without text {level:.2f}")
+    return found
 
 
 def _levels(figures: Mapping[str, Figure]) -> Iterator[tuple[str, float, int]]:
