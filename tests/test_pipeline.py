@@ -724,7 +724,7 @@ def test_a_surrogate_is_not_asked_again_for_its_reasons(
     whole, killed = _Reader(target), _Reader(target)
     shutil.copytree(settings.out, settings.out.with_name("again"))
     found = measure(whole, settings.out)
-    assert whole.asked == [*FORMS, *["free_prose"] * 3]
+    assert whole.asked == [*FORMS, *["free_prose"] * 9]
     assert found["meta"]["n_surrogate_cases"] == 9
     assert found["fidelity"]["surrogate_intention"]["verified_share"].value == 1.0
     assert found["fidelity"]["surrogate_behavior"]["verified_share"].value < 1.0

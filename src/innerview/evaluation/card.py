@@ -41,6 +41,8 @@ _EXPLAINERS = (
     *(f"surrogate_{form}" for form in FORMS),
     "lime",
     "free_prose",
+    "free_prose_intention",
+    "free_prose_hybrid",
     "control_permuted_target",
     "control_shuffled",
 )

@@ -60,7 +60,7 @@ _DRAWS = 8
 may have."""
 _LEARNED_FROM = 50, 500
 """Cases from which a mask is learned, at least and at most."""
-_VERSION = 4
+_VERSION = 5
 """Of what is measured."""
 _SAID = 1
 """Of what language models are asked, whose answers are kept."""

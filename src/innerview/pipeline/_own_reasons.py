@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from innerview.alignment.prose import checked_claims, named_titles
-from innerview.alignment.records import Record
+from innerview.alignment.records import Form, Record
 from innerview.evaluation.free_prose import Answering, free_prose_orders, solved
 from innerview.evaluation.orders import by_explanation
 from innerview.explanation._ask import first_outcomes
@@ -53,7 +53,7 @@ class OwnReasons:
 
     def of_surrogate(self, surrogate: Surrogate) -> None:
         """What it claims in every form, while the target scores nothing; then checked. And what it
-        writes freely."""
+        writes freely in each."""
         for form in forms_of(self.target):
             name, stand_in = f"surrogate_{form}", surrogate.stand_in(form)
             said = self._said(name, _AT_ONCE, partial(_claimed, stand_in, self.target))
@@ -65,7 +65,9 @@ class OwnReasons:
             if form != "behavior":
                 vectors = sum(own["vectors"] for own in said)
                 self.found.cost[name]["vectors"] = round(vectors / len(self.pairs), 1)
-        self._of_prose("free_prose", lambda: surrogate)
+        for form in forms_of(self.target):
+            name = "free_prose" if form == "behavior" else f"free_prose_{form}"
+            self._of_prose(name, lambda: surrogate, form=form)
 
     def of_base(self, name: str, others: Sequence[Case], *, seed: int) -> None:
         """What a base language model writes before training: as it is, and shown two explanations
@@ -85,13 +87,15 @@ class OwnReasons:
         self._of_prose("unaligned", base)
         self._of_prose("in_context", shown)
 
-    def _of_prose(self, name: str, writer: Callable[[], Answering]) -> None:
+    def _of_prose(
+        self, name: str, writer: Callable[[], Answering], *, form: Form = "behavior"
+    ) -> None:
         """The orders in which texts name parts; ``writer`` is called where one is wanted."""
 
         def write(pairs: Pairs) -> dict[str, Any]:
             model = writer()
             began = time.perf_counter()
-            named = free_prose_orders(model, self.target, pairs)
+            named = free_prose_orders(model, self.target, pairs, form=form)
             return {"orders": named, "milliseconds": 1000 * (time.perf_counter() - began)}
 
         self._said(name, _TEXTS_AT_ONCE, write)
