@@ -140,3 +140,21 @@ def test_recall_in_order_is_of_the_longest_common_subsequence() -> None:
     assert m.history_order_recall(("c", "a", "x", "b", "e"), ABCDE) == pytest.approx(3 / 5)
     assert m.history_order_recall(ABCDE[::-1], ABCDE) == pytest.approx(1 / 5)
     assert m.history_order_recall((), ABCDE) == 0.0 and m.history_order_recall((), ()) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("said", "hit", "ndcg"),
+    [
+        (["Heat", "Alien", "Up", "Jaws", "Big"], 1.0, 1.0),
+        ([" heat ", "Alien"], 1.0, 1.0),
+        (["Alien", "HEAT"], 1.0, 0.6309297535714575),
+        (["Alien", "Up", "Jaws", "Big", "Heat"], 1.0, 0.38685280723454163),
+        (["Alien", "Up", "Jaws", "Big", "Brazil", "Heat"], 0.0, 0.0),
+        (["Heat (1995)", "The Heat", '"Heat"'], 0.0, 0.0),
+        ([], 0.0, 0.0),
+    ],
+)
+def test_titles_are_right_to_the_letter_as_in_the_reference(
+    said: list[str], hit: float, ndcg: float
+) -> None:
+    assert m.reference_title_hits(said, "Heat") == (hit, pytest.approx(ndcg))

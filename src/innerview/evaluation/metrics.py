@@ -35,6 +35,7 @@ __all__ = [
     "reciprocal_gain",
     "reference_gains",
     "reference_history_coverage",
+    "reference_title_hits",
 ]
 
 REFERENCE_GAINS = (1000.0, 100.0, 10.0, 1.0)
@@ -200,3 +201,17 @@ def reference_history_coverage(answers: Sequence[str], truth: Sequence[str]) -> 
     """
     true = set(truth)
     return sum(a in true for a in answers[: len(truth)]) / len(truth) if truth else 1.0
+
+
+def reference_title_hits(said: Sequence[str], wanted: str) -> tuple[float, float]:
+    """The reference's HR@5 and NDCG@5 of one question, for comparison only.
+
+    Five titles are spoken freely, best first; right is the first that is the wanted one, stripped
+    and in lower case, to the letter (RecExplainer's code of March 2024). With one right title
+    NDCG@5 is 1 / log2(1 + its place).
+    """
+    right = wanted.strip().lower()
+    for place, title in enumerate(said[:5], start=1):
+        if title.strip().lower() == right:
+            return 1.0, 1.0 / math.log2(1 + place)
+    return 0.0, 0.0
