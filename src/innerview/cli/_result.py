@@ -95,8 +95,6 @@ def show_fidelity(path: Path) -> None:
     width = max(map(len, [title, *tree]))
     typer.echo(" ".join([f"{title:<{width}}", *(f"{head:>14}" for head in heads)]))
     for name, own in tree.items():
-        if not any(m in own for m in measures):
-            continue  # measured as texts alone
         cells = [f"{own[m].value:14.2f}" if m in own else f"{'–':>14}" for m in measures]
         typer.echo(" ".join([f"{name.replace('_', ' '):<{width}}", *cells]))
     typer.echo(str(path))
